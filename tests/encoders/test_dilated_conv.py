@@ -1,0 +1,104 @@
+"""The encoder against a slow convolution; padding, masks, receptive field, initialisation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import erf
+
+from tsrl.encoders import DilatedConv
+from tsrl.encoders.layers import Linear, SameConv1d
+
+ENCODER = DilatedConv(width=4, features=6, depth=2)
+apply = jax.jit(ENCODER.apply)
+
+
+def slow_conv(x, kernel, bias, dilation):
+    out = np.zeros((*x.shape[:2], kernel.shape[2])) + bias
+    for t in range(x.shape[1]):
+        for tap in range(len(kernel)):
+            s = t + (tap - len(kernel) // 2) * dilation
+            if 0 <= s < x.shape[1]:
+                out[:, t] += x[:, s] @ kernel[tap]
+    return out
+
+
+def slow_encoder(params, h, mask, depth):
+    gelu = lambda v: v * (1 + erf(v / np.sqrt(2))) / 2  # noqa: E731
+    h = np.where(mask[..., None], h, 0)
+    for block in range(depth + 1):
+        one, two = params[f"block_{block}_conv_0"], params[f"block_{block}_conv_1"]
+        y = slow_conv(gelu(h), one["kernel"], one["bias"], 2**block)
+        y = slow_conv(gelu(y), two["kernel"], two["bias"], 2**block)
+        skip = params.get(f"block_{block}_projection")
+        h = y + (h if skip is None else h @ skip["kernel"][0] + skip["bias"])
+    return h
+
+
+@pytest.fixture(scope="module")
+def setup():
+    random = np.random.default_rng(0)
+    h, mask = random.normal(size=(2, 9, 4)).astype(np.float32), random.random((2, 9)) > 0.3
+    return jax.jit(ENCODER.init)(jax.random.key(0), h, mask), h, mask
+
+
+def test_equals_the_slow_encoder(setup):
+    params, h, mask = setup
+    slow = slow_encoder(jax.tree.map(np.asarray, params["params"]), h, mask, ENCODER.depth)
+    np.testing.assert_allclose(apply(params, h, mask), slow, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 9])
+def test_padding_outside_the_series_changes_nothing(setup, length):
+    params, h, mask = setup
+    exists = jnp.arange(9) < length
+    padded = apply(params, jnp.where(exists[:, None], h, 1e6), mask, exists)
+    cut = apply(params, h[:, :length], mask[:, :length])
+    np.testing.assert_allclose(padded[:, :length], cut, atol=1e-5)
+
+
+def test_padding_may_differ_by_row(setup):
+    params, h, mask = setup
+    exists = jnp.arange(9) < jnp.asarray([4, 7])[:, None]
+    padded = apply(params, h, mask, exists)
+    for row, length in enumerate((4, 7)):
+        cut = apply(params, h[row : row + 1, :length], mask[row : row + 1, :length])
+        np.testing.assert_allclose(padded[row, :length], cut[0], atol=1e-5)
+
+
+def test_masked_steps_are_not_seen(setup):
+    params, h, mask = setup
+    other = np.where(mask[..., None], h, 99)
+    np.testing.assert_array_equal(apply(params, h, mask), apply(params, other, mask))
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 8, 9, 64])
+def test_taps_beyond_the_series_are_left_out_exactly(dilation):
+    x = np.random.default_rng(1).normal(size=(2, 9, 3)).astype(np.float32)
+    conv = SameConv1d(4, 5, dilation)
+    params = conv.init(jax.random.key(0), x)
+    kernel, bias = (np.asarray(params["params"][name]) for name in ("kernel", "bias"))
+    np.testing.assert_allclose(conv.apply(params, x), slow_conv(x, kernel, bias, dilation), atol=1e-5)
+
+
+def test_receptive_field_is_that_of_the_dilations(setup):
+    params, _, _ = setup
+    h, mask = jnp.zeros((1, 41, 4)), jnp.ones((1, 41), bool)
+    reached = jax.jit(jax.grad(lambda h: ENCODER.apply(params, h, mask)[0, 20].sum()))(h)[0]
+    seen = np.flatnonzero(np.abs(reached).sum(-1))
+    # Two convolutions of three taps in each of the blocks with dilations 1, 2, 4.
+    assert (seen.min(), seen.max()) == (20 - 14, 20 + 14)
+
+
+def test_initialisation_is_uniform_in_one_over_root_fan_in():
+    x = jnp.zeros((1, 5, 100))
+    dense = Linear(200).init(jax.random.key(0), x)["params"]["dense"]
+    conv = SameConv1d(200).init(jax.random.key(1), x)["params"]
+    for leaf, bound in (
+        (dense["kernel"], 0.1),
+        (dense["bias"], 0.1),
+        (conv["kernel"], 300**-0.5),
+        (conv["bias"], 300**-0.5),
+    ):
+        assert abs(leaf).max() <= bound
+        np.testing.assert_allclose(leaf.std(), bound / 3**0.5, rtol=0.15)

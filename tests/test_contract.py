@@ -1,0 +1,175 @@
+"""Teacher, queue, epoch plan and dict of fields go through the unchanged loop: exact resume, device parity."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from toy_methods import TOYS
+
+from tsrl.encoders import DilatedConv
+from tsrl.errors import InputError
+from tsrl.methods import ts2vec
+from tsrl.parallel import AXIS
+from tsrl.train.checkpoints import Checkpoints
+from tsrl.train.loop import fit
+from tsrl.train.metrics import MetricsFile
+from tsrl.train.state import init_state, make_step
+from tsrl.types import Plan, as_batch
+
+SMALL = DilatedConv(width=8, features=8, depth=1)
+
+
+def small_ts2vec(axis_name=None):
+    return ts2vec(SMALL, dropout=0.1, axis_name=axis_name)
+
+
+METHODS = {**TOYS, "ts2vec": (small_ts2vec, TOYS["teacher"][1])}
+STEPS = 11
+
+
+class Killed(Exception):
+    pass
+
+
+def train(name, optimizer=None, devices=1, **settings):
+    make, data = METHODS[name]
+    optimizer = optimizer or optax.adam(1e-2)
+    axes = {"devices": jax.local_devices()[:devices], "axis_name": AXIS}
+    return fit(make(axis_name=AXIS), data, optimizer, **{"steps": STEPS, "batch_size": 4, **axes, **settings})
+
+
+def assert_equal(one, other):
+    leaves, others = jax.tree.leaves_with_path(one), jax.tree.leaves_with_path(other)
+    assert len(leaves) == len(others)
+    for (path, a), (_, b) in zip(leaves, others, strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=jax.tree_util.keystr(path))
+
+
+# The epochs are 5 steps of 22 rows (the clusters' differ): 3 is in an epoch's middle, 5 at its end.
+@pytest.mark.parametrize("saved_at", [3, 5])
+@pytest.mark.parametrize("name", METHODS)
+def test_resume_is_bit_equal(name, saved_at, tmp_path):
+    whole = train(name)
+
+    def kill(step, row, speed):
+        if row is not None and step > saved_at + 1:
+            raise Killed
+
+    checkpoints, file = Checkpoints(tmp_path / "run"), MetricsFile(tmp_path / "metrics.jsonl")
+    settings = {"checkpoints": checkpoints, "metrics_file": file}
+    with pytest.raises(Killed):
+        train(name, **settings, checkpoint_every=saved_at, report=kill, report_every=1)
+    checkpoints.close()
+    settings["checkpoints"] = checkpoints = Checkpoints(tmp_path / "run")
+    resumed = train(name, **settings)
+    checkpoints.close()
+    assert resumed.history[0]["step"] == saved_at + 1
+    assert_equal(resumed.state, whole.state)
+    assert [row["step"] for row in file.read()] == list(range(1, STEPS + 1))
+    assert file.read() == whole.history
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_two_devices_make_the_same_sgd_update(name):
+    assert jax.local_device_count() >= 2
+    sgd = optax.sgd(0.05)
+    one, two = train(name, sgd, devices=1, steps=4), train(name, sgd, devices=2, steps=4)
+    for a, b in zip(one.history, two.history, strict=True):
+        assert a.keys() == b.keys()
+        np.testing.assert_allclose([a[k] for k in a], [b[k] for k in a], rtol=1e-6, atol=1e-6)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), one.state, two.state)
+
+
+@pytest.mark.parametrize("name", ["teacher", "queue", "events", "ts2vec"])
+def test_vmap_over_the_axis_stands_for_devices(name):
+    """A method is tested for several devices on one: four shares of one batch."""
+    make, data = METHODS[name]
+    optimizer = optax.sgd(0.05)
+    state = init_state(make(), optimizer, data, jnp.uint32(3))
+    index, seed = jnp.arange(8), jnp.uint32(3)
+    single, _ = jax.jit(make_step(make(), optimizer, STEPS, None))(state, data, Plan(), index, seed)
+    step = make_step(make(axis_name=AXIS), optimizer, STEPS, AXIS)
+    shared = jax.jit(jax.vmap(step, in_axes=(None, None, None, 0, None), axis_name=AXIS))
+    many, _ = shared(state, data, Plan(), index.reshape(4, 2), seed)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, np.stack([b] * 4), rtol=0, atol=1e-6), many, single)
+
+
+def test_naive_batch_loss_would_fail_the_parity():
+    """The parity test can fail: without gathering, the instance contrast sees only the device's own negatives."""
+    data = METHODS["ts2vec"][1]
+    step = make_step(ts2vec(SMALL, dropout=0, axis_name=None), optax.sgd(0.05), STEPS, AXIS)
+    right = make_step(ts2vec(SMALL, dropout=0, axis_name=AXIS), optax.sgd(0.05), STEPS, AXIS)
+    state = init_state(small_ts2vec(), optax.sgd(0.05), data, jnp.uint32(0))
+    index, seed = jnp.arange(8).reshape(4, 2), jnp.uint32(0)
+    over = lambda f: jax.jit(jax.vmap(f, in_axes=(None, None, None, 0, None), axis_name=AXIS))  # noqa: E731
+    (_, wrong), (_, fine) = over(step)(state, data, Plan(), index, seed), over(right)(state, data, Plan(), index, seed)
+    assert abs(float(wrong["loss"][0] - fine["loss"][0])) > 0.1
+
+
+@pytest.mark.parametrize("name", ["teacher", "queue", "events", "ts2vec"])
+def test_seeds_trained_together_equal_their_solo_runs(name):
+    together = train(name, seeds=(0, 5))
+    for row, seed in enumerate((0, 5)):
+        solo = train(name, seeds=(seed,))
+        mine = jax.tree.map(lambda leaf, row=row: leaf[row], together.state)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[0], rtol=1e-5, atol=1e-5), mine, solo.state)
+        losses = [step["loss"][row] for step in together.history]
+        np.testing.assert_allclose(losses, [step["loss"] for step in solo.history], rtol=1e-5, atol=1e-5)
+
+
+def test_plan_reaches_the_loss_and_the_order_is_kept():
+    history = train("clusters").history
+    assert {row["counted"] for row in history} == {22.0}
+
+
+def test_loss_is_pure_and_jit_equals_eager():
+    method, data = small_ts2vec(), METHODS["ts2vec"][1].take(jnp.arange(4))
+    key = jax.random.key(1)
+    params, aux = jax.jit(method.init)(key, data)
+    compiled = jax.jit(method.loss)
+    first = compiled(params, aux, data, key)[0]
+    assert compiled(params, aux, data, key)[0] == first
+    with jax.disable_jit():
+        np.testing.assert_allclose(method.loss(params, aux, data, key)[0], first, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 0}, "steps: found 0"),
+        ({"batch_size": 23}, "batch_size: found 23, want 1 to 22"),
+        ({"batch_size": 3, "devices": 2}, "batch_size: found 3, want a multiple of the 2 devices"),
+        ({"seeds": (1, 1)}, "seeds: found"),
+        ({"seeds": ()}, "seeds: found"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(InputError, match=message.replace("[", r"\[")):
+        train("teacher", **settings)
+
+
+def test_several_seeds_of_a_planning_method_are_refused():
+    with pytest.raises(InputError, match="run its seeds in sequence"):
+        train("clusters", seeds=(0, 1))
+
+
+def test_a_plan_without_steps_is_refused():
+    make, data = METHODS["clusters"]
+    method = make(axis_name=AXIS)
+    empty = method._replace(before_epoch=lambda *a: Plan(order=np.zeros((0, 4), np.int32)))
+    with pytest.raises(InputError, match="order: found shape"):
+        fit(empty, data, optax.sgd(0.1), steps=2, batch_size=4, devices=jax.local_devices()[:1], axis_name=AXIS)
+
+
+def test_as_batch_marks_missing_steps_and_refuses_other_ranks():
+    x = np.ones((2, 3, 2), np.float32)
+    x[0, 1, 0] = np.nan
+    batch = as_batch(x)
+    np.testing.assert_array_equal(batch.mask, [[True, False, True], [True, True, True]])
+    np.testing.assert_array_equal(batch.x[0, 1], [0, 0])
+    assert batch.x.dtype == jnp.float32
+    with pytest.raises(InputError, match=r"x: found shape \(2, 3\), want \[B, T, C\]; add the channel axis"):
+        as_batch(x[..., 0])
+    with pytest.raises(InputError, match="want the same"):
+        as_batch({"a": np.zeros((2, 3), int), "b": np.zeros((2, 4, 1))})

@@ -1,0 +1,27 @@
+"""tsrl: representations of sequences without labels, in JAX."""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Loaded at first use: `import tsrl` itself costs nothing.
+_LAZY = {
+    "pretrain": "tsrl.pretraining",
+    "load": "tsrl.embedder",
+    "Embedder": "tsrl.embedder",
+    "EmbeddingTransformer": "tsrl.interop.sklearn",
+    "InputError": "tsrl.errors",
+}
+
+__all__ = [*_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'tsrl' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,154 @@
+"""What a run is: method, encoder, data set, training. Frozen, readable as flags, and as JSON beside the checkpoints."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import docstring_parser
+import flax.linen as nn
+import tyro
+
+from tsrl.encoders import ENCODERS
+from tsrl.errors import InputError, nearest
+from tsrl.methods import METHODS
+from tsrl.types import Method
+
+# Parameters of a method's factory that the caller builds, not the user by a flag.
+_BUILT = ("encoder", "front", "axis_name")
+
+
+@dataclass(frozen=True)
+class Options:
+    """A method's name and settings; one subclass per method, made by `options` from its factory's signature."""
+
+    factory: ClassVar[Callable[..., Method]]
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def build(self, encoder: nn.Module, axis_name: str | None = None) -> Method:
+        """The method with these settings."""
+        settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return type(self).factory(encoder, axis_name=axis_name, **settings)
+
+
+def options(name: str, **settings: Any) -> Options:
+    """Settings of the method `name`: the defaults of its factory, which are the paper's, with some replaced.
+
+    Raises:
+      InputError: unknown method or setting.
+    """
+    if name not in METHODS:
+        raise InputError(f"method: found {name!r}; {nearest(name, METHODS)}")
+    factory = METHODS[name]
+    documented = {entry.arg_name: entry.description for entry in docstring_parser.parse(factory.__doc__ or "").params}
+    fields: list[Any] = [
+        (
+            parameter.name,
+            Annotated[parameter.annotation, tyro.conf.arg(help=documented.get(parameter.name))],
+            dataclasses.field(default=parameter.default),
+        )
+        for parameter in inspect.signature(factory).parameters.values()
+        if parameter.name not in _BUILT
+    ]
+    for setting in settings:
+        if setting not in (known := [field[0] for field in fields]):
+            raise InputError(f"{setting}: not a setting of {name}; {nearest(setting, known)}")
+    made = dataclasses.make_dataclass(
+        name, fields, bases=(Options,), frozen=True, namespace={"factory": staticmethod(factory)}
+    )
+    return made(**settings)
+
+
+@dataclass(frozen=True)
+class Train:
+    """How a method is trained: AdamW at a constant rate.
+
+    Attributes:
+      steps: optimiser updates; by default TS2Vec's rule: 200 for up to 100,000 training values, else 600.
+      batch_size: rows in the global batch, whatever the device count; at most the rows there are.
+      learning_rate: AdamW's rate.
+      weight_decay: AdamW's decoupled decay, on all parameters.
+      max_train_length: longer series are cut into sections, and what is still longer to random windows of this length.
+      checkpoint_every: updates between checkpoints.
+    """
+
+    steps: int | None = None
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    max_train_length: int = 3000
+    checkpoint_every: int = 100
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run: pre-train on the training split, evaluate the frozen embeddings.
+
+    Attributes:
+      method: the method's settings.
+      encoder: the encoder's sizes.
+      train: how it is trained.
+      dataset: a name (`tsrl.data.available()` lists them) or the path of an .npz file.
+      data_dir: folder searched for NAME.npz; default: the environment variable TSRL_DATA_DIR.
+      seed: first random seed.
+      seeds: how many seeds, from `seed` on, are trained together.
+      workdir: where the run is kept and resumed; default: runs/METHOD-DATASET-seedS, or -seedS-E for several.
+      overwrite: start anew in a workdir that holds another run.
+      quiet: no progress bar.
+    """
+
+    method: Options
+    encoder: nn.Module
+    train: Train = Train()
+    dataset: str = "BasicMotions"
+    data_dir: Path | None = None
+    seed: int = 0
+    seeds: int = 1
+    workdir: Path | None = None
+    overwrite: bool = False
+    quiet: bool = False
+
+    def seed_list(self) -> list[int]:
+        """The seeds of this run."""
+        return list(range(self.seed, self.seed + self.seeds))
+
+
+def model_json(method: Options, encoder: nn.Module) -> dict[str, Any]:
+    """What is needed to rebuild a model, as JSON values."""
+    sizes = {f.name: getattr(encoder, f.name) for f in dataclasses.fields(encoder) if f.name not in ("name", "parent")}
+    return {
+        "method": {"name": method.name, **dataclasses.asdict(method)},
+        "encoder": {"name": type(encoder).__name__, **sizes},
+    }
+
+
+def model_from_json(record: dict[str, Any]) -> tuple[Options, nn.Module]:
+    """The inverse of `model_json`.
+
+    Raises:
+      InputError: a method, encoder or setting this version does not have.
+    """
+    try:
+        method, encoder = dict(record["method"]), dict(record["encoder"])
+        name = encoder.pop("name")
+        if name not in ENCODERS:
+            raise InputError(f"encoder: found {name!r}; {nearest(name, ENCODERS)}")
+        return options(method.pop("name"), **method), ENCODERS[name](**encoder)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"config.json: not a model of this version ({error})") from error
+
+
+def config_json(config: Config) -> dict[str, Any]:
+    """Everything that decides a run's result, as JSON values; not where it is kept or how it is shown."""
+    return {
+        **model_json(config.method, config.encoder),
+        "train": dataclasses.asdict(config.train),
+        "dataset": Path(config.dataset).name,
+        "seed": config.seed,
+        "seeds": config.seeds,
+    }

@@ -1,0 +1,182 @@
+"""A trained model as users hold it: encode, embed, save, load."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tsrl.config import Options, model_from_json, model_json
+from tsrl.data.scaling import Scaler
+from tsrl.data.series import check_series
+from tsrl.errors import InputError
+from tsrl.evaluate.embed import EncodeMask, Pooling, embed_series, encode_series
+from tsrl.files import write_whole
+from tsrl.train.checkpoints import Checkpoints, like
+from tsrl.types import Aux, Params, as_batch
+
+
+class Embedder:
+    """A frozen model of one seed.
+
+    Args:
+      method: the method's settings.
+      encoder: the encoder module.
+      params: the method's parameters.
+      aux: the method's auxiliary pytree.
+      channels: C of the series it was trained on.
+      scaler: applied to every series before it is encoded, or None.
+      length: steps of the training series, for encoders whose parameters depend on it.
+    """
+
+    def __init__(
+        self,
+        method: Options,
+        encoder: Any,
+        params: Params,
+        aux: Aux,
+        channels: int,
+        scaler: Scaler | None = None,
+        length: int = 2,
+    ):
+        self.options, self.encoder, self.params, self.aux = method, encoder, params, aux
+        self.channels, self.scaler, self.length = channels, scaler, length
+        self.method = method.build(encoder)
+
+    def __repr__(self) -> str:
+        count = sum(np.size(leaf) for leaf in jax.tree.leaves(self.params))
+        return f"Embedder({self.options.name}, {self.channels} channels, {count:,} parameters)"
+
+    def encode(
+        self,
+        x: Any,
+        *,
+        pooling: Pooling = None,
+        mask: EncodeMask = "all_true",
+        sliding_length: int | None = None,
+        sliding_padding: int = 0,
+        causal: bool = False,
+        batch_size: int | None = None,
+    ) -> np.ndarray:
+        """One representation per time step.
+
+        Args:
+          x: `[N, T, C]` floats; a step with NaN in any channel is missing.
+          pooling: a number w: the maximum over the w steps around each step; "multiscale": windows of 3, 5, 9, ...
+            steps side by side; None: none.
+          mask: "mask_last" hides the last step.
+          sliding_length: encode windows that advance by this many steps instead of the whole series.
+          sliding_padding: steps of context before (and, unless causal, after) the kept ones.
+          causal: no context after the kept steps.
+          batch_size: series or windows at a time.
+
+        Returns:
+          `[N, T, D]` float32; with sliding windows T is rounded up to a multiple of `sliding_length`.
+
+        Raises:
+          InputError: another rank or channel count, infinite values, no values, settings out of range.
+        """
+        return encode_series(
+            self.method,
+            self.params,
+            self.aux,
+            self._prepare(x),
+            pooling=pooling,
+            mask=mask,
+            sliding_length=sliding_length,
+            sliding_padding=sliding_padding,
+            causal=causal,
+            batch_size=batch_size,
+        )
+
+    def embed(self, x: Any, *, pooling: Pooling = "max", batch_size: int | None = None) -> np.ndarray:
+        """One representation per series.
+
+        Args:
+          x: `[N, T, C]` floats, NaN = missing.
+          pooling: "max": the method's own instance representation, for TS2Vec the maximum over all steps; a window or
+            "multiscale": one embedding per step, pooled over the steps around it, as `encode` with the same pooling.
+          batch_size: series at a time.
+
+        Returns:
+          `[N, D]` float32; `[N, T, D']` for a window or "multiscale".
+
+        Raises:
+          InputError: another rank or channel count, infinite values, no values, settings out of range.
+        """
+        if pooling != "max":
+            return self.encode(x, pooling=pooling, batch_size=batch_size)
+        return embed_series(self.method, self.params, self.aux, self._prepare(x), batch_size)
+
+    def _prepare(self, x: Any) -> np.ndarray:
+        x = check_series(x, min_length=1)
+        if x.shape[2] != self.channels:
+            raise InputError(f"x: found {x.shape[2]} channels in shape {x.shape}, want {self.channels} as in training")
+        return x if self.scaler is None else self.scaler.apply(x)
+
+    def save(self, folder: Path | str) -> None:
+        """Writes the model to a new folder, for `tsrl.load`.
+
+        Raises:
+          InputError: the folder exists and is not empty.
+        """
+        folder = Path(folder)
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"folder: found files in {folder}, want a new or empty one")
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoints = Checkpoints(folder / "checkpoints")
+        model = jax.tree.map(lambda leaf: np.asarray(leaf)[None], {"params": self.params, "aux": self.aux})
+        checkpoints.save(0, {"model": model}, model_meta(self.channels, self.length, self.scaler) | {"seeds": [0]})
+        checkpoints.close()
+        write_whole(folder / "config.json", json.dumps(model_json(self.options, self.encoder), indent=2) + "\n")
+
+
+def model_meta(channels: int, length: int, scaler: Scaler | None) -> dict[str, Any]:
+    """What a checkpoint records beside the arrays, so that `load` can rebuild the model."""
+    scaling = (
+        None if scaler is None else {"mean": np.asarray(scaler.mean).tolist(), "std": np.asarray(scaler.std).tolist()}
+    )
+    return {"channels": channels, "length": length, "scaler": scaling}
+
+
+def load(folder: Path | str, seed: int | None = None) -> Embedder:
+    """A model from a folder that `Embedder.save` wrote or from the workdir of a training run.
+
+    Args:
+      folder: holds config.json and checkpoints/; the newest readable checkpoint counts.
+      seed: which of the seeds that were trained together; default the first.
+
+    Raises:
+      InputError: no model there, a damaged one, or a seed it does not hold.
+    """
+    folder = Path(folder)
+    if not (folder / "config.json").is_file():
+        raise InputError(f"folder: found no config.json in {folder}, want one that save() or a training run wrote")
+    try:
+        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{folder / 'config.json'}: not JSON ({error})") from error
+    options, encoder = model_from_json(record)
+    method = options.build(encoder)
+    checkpoints = Checkpoints(folder / "checkpoints")
+
+    def structure(meta: dict[str, Any]) -> dict[str, Any]:
+        example = as_batch(np.zeros((1, meta["length"], meta["channels"]), np.float32))
+        seeds = jnp.arange(len(meta["seeds"]))
+        init = jax.vmap(lambda seed: method.init(jax.random.key(seed), example))
+        params, aux = jax.eval_shape(init, seeds)
+        return {"model": like({"params": params, "aux": aux})}
+
+    restored = checkpoints.restore(structure)
+    checkpoints.close()
+    seeds = restored.meta["seeds"]
+    if seed is not None and seed not in seeds:
+        raise InputError(f"seed: found {seed}, want one of {seeds}")
+    row = 0 if seed is None else seeds.index(seed)
+    model = jax.tree.map(lambda leaf: jnp.asarray(leaf[row]), restored.items["model"])
+    scaling = restored.meta["scaler"]
+    scaler = None if scaling is None else Scaler(**{name: np.asarray(v, np.float32) for name, v in scaling.items()})
+    meta = restored.meta
+    return Embedder(options, encoder, model["params"], model["aux"], meta["channels"], scaler, meta["length"])

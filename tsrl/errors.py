@@ -1,0 +1,20 @@
+"""Errors that are shown without a traceback: wrong input (exit code 2) and a training run that diverged (1)."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Wrong input; the message names the argument, what was found and what is wanted."""
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss or its gradient stopped being finite; the message names the step and the last good checkpoint."""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
+    """The known names closest to `name`, as text to end an error message with; all of them when none is close."""
+    known = sorted(known)
+    folded = {candidate.lower(): candidate for candidate in known}
+    close = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=count, cutoff=0.5)]
+    return f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"

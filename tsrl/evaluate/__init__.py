@@ -1,0 +1,1 @@
+"""Evaluation of frozen representations: pure functions of arrays that know no method."""

@@ -1,0 +1,240 @@
+"""One experiment from the command line to the report; every script and `tsrl train` go through `main`."""
+
+import json
+import os
+import platform
+import shlex
+import shutil
+import signal
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+from rich.console import Console
+
+from tsrl.config import Config, config_json
+from tsrl.data.named import Dataset, load
+from tsrl.data.scaling import fit_archive_scaler
+from tsrl.embedder import load as load_model
+from tsrl.errors import InputError, TrainingDiverged
+from tsrl.evaluate.classify import evaluate_svc
+from tsrl.files import write_whole
+from tsrl.pretraining import prepare, run
+from tsrl.report.page import write_page
+from tsrl.report.published import published
+from tsrl.report.table import results_table
+from tsrl.train.metrics import MetricsFile
+
+SCHEMA = 1
+SCORES = ("accuracy", "macro_f1", "kappa")
+
+
+def main(default: Config, args: list[str] | None = None, prog: str | None = None) -> None:
+    """Reads flags over `default`, runs the experiment, prints its table.
+
+    Exit codes: 0 done, or stopped by SIGTERM with everything saved; 2 wrong input (nothing written); 1 the loss was no
+    longer finite; 130 stopped by Ctrl-C with everything saved.
+    """
+    args = sys.argv[1:] if args is None else args
+    config = tyro.cli(Config, default=default, args=args, prog=prog, description=sys.modules["__main__"].__doc__)
+    command = shlex.join([prog or f"python {sys.argv[0]}", *args]).replace("'", "")
+    stderr = Console(stderr=True)
+    try:
+        report = experiment(config, command)
+    except InputError as error:
+        stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    except TrainingDiverged as error:
+        stderr.print(f"stopped: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    if "stopped" in report:
+        stderr.print(f"stopped at step {report['step']}, saved; the same command resumes", highlight=False)
+        raise SystemExit(130 if report["stopped"] == signal.SIGINT else 0)
+    console = Console()
+    console.print(results_table(report))
+    console.print(f"report: {report['workdir']}/report.html", highlight=False, soft_wrap=True)
+
+
+def experiment(config: Config, command: str = "") -> dict[str, Any]:
+    """Trains, restores the saved checkpoint, evaluates it, writes everything to the workdir.
+
+    Args:
+      config: the run.
+      command: recorded in the report.
+
+    Returns:
+      The report as written to report.json with the `workdir`; or `stopped` (a signal) and `step`.
+
+    Raises:
+      InputError: wrong input; nothing has been written.
+      TrainingDiverged: a loss is not finite; checkpoints from before are kept.
+    """
+    enable_compilation_cache()
+    dataset = load(config.dataset, config.data_dir)
+    scaler = fit_archive_scaler(dataset.x_train, dataset.name)
+    job = prepare(config, dataset.x_train, scaler)
+    if dataset.x_test is not None and dataset.x_test.shape[2] != job.channels:
+        raise InputError(f"x_test: found {dataset.x_test.shape[2]} channels, want {job.channels} as in x_train")
+    workdir = config.workdir or default_workdir(config)
+    record = config_json(config)
+    open_workdir(workdir, record, config.overwrite)
+    fitted = run(job, workdir, config.quiet)
+    if fitted.stopped is not None:
+        return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}
+    report, arrays = evaluate(config, dataset, workdir)
+    curve = MetricsFile(workdir / "metrics.jsonl").read()
+    report |= {
+        "steps": job.steps,
+        "batch_size": job.batch_size,
+        "versions": versions(),
+        "hardware": hardware(),
+        "command": command,
+        "config": record,
+    }
+    report["wall_s"] = {"train": round(fitted.seconds, 3), **report["wall_s"]}
+    write_embeddings(workdir / "embeddings.npz", arrays)
+    write_whole(workdir / "report.json", json.dumps(report, indent=2) + "\n")
+    shown = {name: array[0] if name.startswith("z_") and config.seeds > 1 else array for name, array in arrays.items()}
+    write_page(workdir / "report.html", report, curve, shown)
+    return report | {"workdir": str(workdir)}
+
+
+def evaluate(config: Config, dataset: Dataset, workdir: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Embeds both splits with each restored seed and fits the paper's classifier on the frozen embeddings.
+
+    Returns:
+      The report's part about data, protocol and scores, and the arrays of embeddings.npz.
+    """
+    results: list[dict[str, Any]] = []
+    embedded: dict[str, list[np.ndarray]] = {"z_train": [], "z_test": []}
+    encode_s = evaluate_s = 0.0
+    for seed in config.seed_list():
+        model = load_model(workdir, seed)
+        start = time.perf_counter()
+        z_train = model.embed(dataset.x_train)
+        z_test = None if dataset.x_test is None else model.embed(dataset.x_test)
+        encoded = time.perf_counter()
+        embedded["z_train"].append(z_train)
+        if z_test is not None:
+            embedded["z_test"].append(z_test)
+            if dataset.y_train is not None and dataset.y_test is not None:
+                scores = evaluate_svc(z_train, dataset.y_train, z_test, dataset.y_test, seed=seed)
+                results.append({"seed": seed, **scores})
+        encode_s += encoded - start
+        evaluate_s += time.perf_counter() - encoded
+    arrays = {name: np.stack(z) if len(z) > 1 else z[0] for name, z in embedded.items() if z}
+    arrays |= {name: y for name in ("y_train", "y_test") if (y := getattr(dataset, name)) is not None}
+    over_seeds = {score: np.asarray([row[score] for row in results]) for score in SCORES} if results else {}
+    found = published(config.method.name, dataset.name, "accuracy")
+    report = {
+        "schema": SCHEMA,
+        "task": "classify",
+        "method": config.method.name,
+        "dataset": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "n_train": len(dataset.x_train),
+            "n_test": 0 if dataset.x_test is None else len(dataset.x_test),
+            "length": dataset.x_train.shape[1],
+            "channels": dataset.x_train.shape[2],
+            "classes": list(dataset.classes),
+        },
+        "protocol": {
+            "classifier": "RBF SVC on frozen embeddings",
+            "selection": "C by 5-fold cross-validation on train",
+            "scaling": "archive protocol, statistics of train only",
+        },
+        "seeds": config.seed_list(),
+        "results": results,
+        "mean": {score: float(values.mean()) for score, values in over_seeds.items()},
+        "std": {score: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for score, values in over_seeds.items()},
+        "published": {} if found is None else {"accuracy": {"value": found.value, "source": found.source}},
+        "wall_s": {"encode": round(encode_s, 3), "evaluate": round(evaluate_s, 3)},
+    }
+    return report, arrays
+
+
+def default_workdir(config: Config) -> Path:
+    """runs/METHOD-DATASET-seedS, with the last seed when there are several."""
+    seeds = f"seed{config.seed}" + (f"-{config.seed + config.seeds - 1}" if config.seeds > 1 else "")
+    return Path("runs") / f"{config.method.name}-{Path(config.dataset).stem}-{seeds}"
+
+
+def open_workdir(workdir: Path, record: dict[str, Any], overwrite: bool) -> None:
+    """Makes the workdir, or takes up the same run in it.
+
+    Raises:
+      InputError: it holds another run, or files that are not a run's.
+    """
+    path = workdir / "config.json"
+    if workdir.exists() and not workdir.is_dir():
+        raise InputError(f"workdir: found a file at {workdir}, want a folder")
+    if path.exists() and not overwrite:
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            held = None
+        if held != record:
+            changed = sorted(_differences(held, record)) if isinstance(held, dict) else ["all of it"]
+            raise InputError(
+                f"workdir: found another run in {workdir} (it differs in {', '.join(changed)}); "
+                "choose another --workdir, or --overwrite to start anew"
+            )
+    if not path.exists() and workdir.is_dir() and any(workdir.iterdir()):
+        raise InputError(f"workdir: found files but no config.json in {workdir}, want an empty or new folder")
+    if overwrite and path.exists():
+        # Only what a run writes: other files in the folder are the user's.
+        shutil.rmtree(workdir / "checkpoints", ignore_errors=True)
+        for name in ("metrics.jsonl", "embeddings.npz", "report.json", "report.html"):
+            (workdir / name).unlink(missing_ok=True)
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(record, indent=2) + "\n")
+
+
+def _differences(held: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> set[str]:
+    found = set()
+    for name in held.keys() | wanted.keys():
+        one, other = held.get(name), wanted.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found |= _differences(one, other, f"{prefix}{name}.")
+        elif one != other:
+            found.add(prefix + name)
+    return found
+
+
+def write_embeddings(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Saves an .npz that is whole or absent."""
+    fresh = path.with_name("embeddings.tmp.npz")
+    np.savez(fresh, **arrays)  # type: ignore[arg-type]
+    os.replace(fresh, path)
+
+
+def enable_compilation_cache() -> None:
+    """Keeps compiled programs in the user's cache folder; the environment variable JAX_COMPILATION_CACHE_DIR wins."""
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(home / "tsrl" / "jax"))
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and the libraries that decide a result."""
+    names = ("tsrl", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def hardware() -> dict[str, Any]:
+    """The machine a run was made on."""
+    device = jax.local_devices()[0]
+    return {
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "backend": device.platform,
+        "device": device.device_kind,
+        "devices": jax.local_device_count(),
+    }

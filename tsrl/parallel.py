@@ -1,0 +1,25 @@
+"""The only collective calls. With `axis_name=None` each is the single-device identity, so methods need no branches."""
+
+from typing import Any
+
+import jax
+from jax import lax
+
+AXIS = "devices"
+
+
+def gather(tree: Any, axis_name: str | None) -> Any:
+    """Concatenates `[b, ...]` arrays over the devices: `[devices * b, ...]`, rows in device order; differentiable."""
+    if axis_name is None:
+        return tree
+    return jax.tree.map(lambda array: lax.all_gather(array, axis_name, tiled=True), tree)
+
+
+def mean(tree: Any, axis_name: str | None) -> Any:
+    """The mean over devices."""
+    return tree if axis_name is None else lax.pmean(tree, axis_name)
+
+
+def first_row(local_rows: int, axis_name: str | None) -> jax.Array | int:
+    """Position of this device's first row in the gathered batch, when each device holds `local_rows`."""
+    return 0 if axis_name is None else lax.axis_index(axis_name) * local_rows

@@ -1,0 +1,179 @@
+"""From an array to a trained model: what the command line, the experiments and `tsrl.pretrain` share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from tsrl.config import Config, Train, options
+from tsrl.data.scaling import Scaler
+from tsrl.data.series import check_series, prepare_train
+from tsrl.embedder import Embedder, model_meta
+from tsrl.encoders import DilatedConv
+from tsrl.errors import InputError
+from tsrl.parallel import AXIS
+from tsrl.train.checkpoints import Checkpoints
+from tsrl.train.devices import usable_devices
+from tsrl.train.loop import Fitted, check, fit
+from tsrl.train.metrics import MetricsFile
+from tsrl.train.progress import progress_bar
+from tsrl.train.state import init_state, make_step
+from tsrl.types import Batch, Method, Plan, as_batch
+from tsrl.views import random_window
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run whose input has been checked: nothing has been written or computed yet.
+
+    Attributes:
+      config: the run's settings.
+      data: the prepared training set.
+      channels: C of the series.
+      scaler: already applied to `data`, to be applied to everything that is encoded.
+      steps: optimiser updates.
+      batch_size: rows in the global batch.
+    """
+
+    config: Config
+    data: Batch
+    channels: int
+    scaler: Scaler | None
+    steps: int
+    batch_size: int
+
+    def method(self, axis_name: str | None) -> Method:
+        """The method, with batches cut to `max_train_length`."""
+        method = self.config.method.build(self.config.encoder, axis_name)
+        return method._replace(draw=random_window(method.draw, self.config.train.max_train_length))
+
+    def optimizer(self) -> optax.GradientTransformation:
+        """AdamW at a constant rate, as `Train` says."""
+        return optax.adamw(self.config.train.learning_rate, weight_decay=self.config.train.weight_decay)
+
+
+def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
+    """Checks and prepares everything a run needs.
+
+    Args:
+      config: method, encoder and training settings.
+      x: `[N, T, C]` training series, NaN = missing.
+      scaler: applied to x first, or None.
+
+    Returns:
+      A job for `run`.
+
+    Raises:
+      InputError: wrong input or settings that do not fit it.
+    """
+    train = config.train
+    for name, value, least in [
+        ("seeds", config.seeds, 1),
+        ("train.batch_size", train.batch_size, 1),
+        ("train.steps", 1 if train.steps is None else train.steps, 1),
+        ("train.checkpoint_every", train.checkpoint_every, 1),
+        ("train.max_train_length", train.max_train_length, 2),
+    ]:
+        if value < least:
+            raise InputError(f"{name}: found {value}, want at least {least}")
+    x = check_series(x)
+    x = x if scaler is None else scaler.apply(x)
+    prepared = prepare_train(x, train.max_train_length)
+    steps = train.steps or (200 if x.size <= 100_000 else 600)
+    batch_size = min(train.batch_size, len(prepared))
+    job = Job(config, as_batch(prepared), x.shape[2], scaler, steps, batch_size)
+    method, optimizer = job.method(None), job.optimizer()
+    check(method, job.data, steps, batch_size, config.seed_list(), usable_devices(batch_size))
+    if method.before_epoch is None:
+        # Traces a step, which finds settings that do not fit the shapes before anything is written.
+        state = jax.eval_shape(lambda: init_state(method, optimizer, job.data, jnp.uint32(0)))
+        index = jnp.arange(batch_size)
+        jax.eval_shape(make_step(method, optimizer, steps, None), state, job.data, Plan(), index, jnp.uint32(0))
+    return job
+
+
+def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
+    """Trains; with a workdir it saves checkpoints and metrics there and resumes from them.
+
+    Raises:
+      TrainingDiverged: a loss is not finite.
+    """
+    train = job.config.train
+    checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints")
+    with progress_bar(job.steps, quiet) as report:
+        fitted = fit(
+            job.method(AXIS),
+            job.data,
+            job.optimizer(),
+            steps=job.steps,
+            batch_size=job.batch_size,
+            seeds=job.config.seed_list(),
+            devices=usable_devices(job.batch_size),
+            axis_name=AXIS,
+            checkpoints=checkpoints,
+            checkpoint_every=train.checkpoint_every,
+            metrics_file=None if workdir is None else MetricsFile(workdir / "metrics.jsonl"),
+            meta=model_meta(job.channels, job.data.mask.shape[1], job.scaler),
+            report=report,
+        )
+    if checkpoints is not None:
+        checkpoints.close()
+    return fitted
+
+
+def pretrain(
+    x: Any,
+    method: str = "ts2vec",
+    *,
+    encoder: nn.Module | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    batch_size: int = 8,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 0.01,
+    max_train_length: int = 3000,
+    scale: bool = False,
+    quiet: bool = True,
+    **settings: Any,
+) -> Embedder:
+    """Trains a model on unlabelled series.
+
+    Args:
+      x: `[N, T, C]` floats; NaN = missing; shorter series are padded with NaN.
+      method: a name of `tsrl.methods.METHODS`.
+      encoder: an encoder module of `tsrl.encoders`; default: the published sizes.
+      steps: optimiser updates; default 200 for up to 100,000 values, else 600.
+      seed: of the initial weights and every draw.
+      batch_size: series in a batch.
+      learning_rate: AdamW's rate.
+      weight_decay: AdamW's decay.
+      max_train_length: longer series are cut.
+      scale: standardise each channel with its mean and standard deviation over x; the model keeps them.
+      quiet: no progress bar.
+      **settings: the method's own, for TS2Vec `alpha`, `temporal_unit`, `mask`, `dropout`.
+
+    Returns:
+      The trained model.
+
+    Raises:
+      InputError: wrong input or settings, naming the argument, what was found and what is wanted.
+      TrainingDiverged: the loss stopped being finite.
+    """
+    train = Train(
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        max_train_length=max_train_length,
+    )
+    config = Config(options(method, **settings), encoder or DilatedConv(), train, seed=seed)
+    x = check_series(x)
+    job = prepare(config, x, Scaler.of(x) if scale else None)
+    state = jax.tree.map(lambda leaf: np.asarray(leaf[0]), run(job, quiet=quiet).state)
+    length = job.data.mask.shape[1]
+    return Embedder(config.method, config.encoder, state.params, state.aux, job.channels, job.scaler, length)

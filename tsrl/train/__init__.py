@@ -1,0 +1,1 @@
+"""The training loop: pmapped steps, checkpoints, metrics."""

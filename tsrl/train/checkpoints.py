@@ -1,0 +1,130 @@
+"""The only place that says orbax: asynchronous, atomic checkpoints; an unreadable one gives way to the one before."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from tsrl.errors import InputError
+
+log = logging.getLogger("tsrl")
+
+
+class Restored(NamedTuple):
+    """What a checkpoint held.
+
+    Attributes:
+      step: optimiser updates done.
+      items: name -> pytree, as asked for.
+      meta: the JSON saved beside them.
+    """
+
+    step: int
+    items: dict[str, Any]
+    meta: dict[str, Any]
+
+
+class Checkpoints:
+    """Numbered checkpoints in one folder, each a set of named pytrees and a JSON record.
+
+    Args:
+      folder: made when the first checkpoint is saved.
+      keep: how many of the latest stay on disk; at least two, so that a damaged one has a predecessor.
+    """
+
+    def __init__(self, folder: Path | str, keep: int = 2):
+        self.folder = Path(folder).absolute()
+        self._keep = keep
+        self._open: ocp.CheckpointManager | None = None
+
+    def _manager(self) -> ocp.CheckpointManager:
+        if self._open is None:
+            options = ocp.CheckpointManagerOptions(max_to_keep=self._keep, cleanup_tmp_directories=True)
+            self._open = ocp.CheckpointManager(self.folder, options=options)
+        return self._open
+
+    def save(self, step: int, items: dict[str, Any], meta: dict[str, Any]) -> None:
+        """Starts writing a checkpoint; it counts only once it is complete. A step already saved is left as it is."""
+        if step in self.steps():
+            return
+        # Host arrays carry no device layout, so a checkpoint can be restored on any number of devices.
+        saved: dict[str, Any] = {name: ocp.args.StandardSave(jax.device_get(tree)) for name, tree in items.items()}
+        self._manager().save(step, args=ocp.args.Composite(**saved, meta=ocp.args.JsonSave(meta)), force=True)
+
+    def steps(self) -> list[int]:
+        """Steps of the complete checkpoints, ascending; empty when the folder does not exist."""
+        return sorted(self._manager().all_steps()) if self.folder.is_dir() else []
+
+    def meta(self) -> dict[str, Any]:
+        """The JSON record of the newest checkpoint in which it can be read.
+
+        Raises:
+          InputError: there is none.
+        """
+        return self._newest(lambda step: Restored(step, {}, self._read_meta(step))).meta
+
+    def restore(self, items: Callable[[dict[str, Any]], dict[str, Any]]) -> Restored:
+        """The newest readable checkpoint; says so when a newer one could not be read.
+
+        Args:
+          items: from the checkpoint's JSON record to what to restore: name -> pytree of host arrays of the right
+            structure, see `like`.
+
+        Raises:
+          InputError: no checkpoint, or none that can be read into this structure.
+        """
+
+        def read(step: int) -> Restored:
+            meta = self._read_meta(step)
+            wanted = items(meta)
+            args: dict[str, Any] = {name: ocp.args.StandardRestore(tree) for name, tree in wanted.items()}
+            found = self._manager().restore(step, args=ocp.args.Composite(**args))
+            return Restored(step, {name: found[name] for name in wanted}, meta)
+
+        return self._newest(read)
+
+    def _read_meta(self, step: int) -> dict[str, Any]:
+        return self._manager().restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+
+    def _newest(self, read: Callable[[int], Restored]) -> Restored:
+        failures = []
+        for step in reversed(self.steps()):
+            try:
+                restored = read(step)
+            # Damage shows as many types (JSON, key, value, operating system, tensorstore): each is reported below.
+            except Exception as error:  # noqa: BLE001
+                failures.append(f"step {step}: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
+                continue
+            for failure in failures:
+                log.warning("checkpoint could not be read, going back to step %d (%s)", restored.step, failure)
+            return restored
+        raise InputError(
+            f"{self.folder.name}: found {'; '.join(failures) or 'no checkpoint'}, want at least one that can be read"
+        )
+
+    def discard_after(self, step: int) -> None:
+        """Removes checkpoints newer than `step`: damaged ones that a resumed run will write again."""
+        for newer in self.steps():
+            if newer > step:
+                self._manager().delete(newer)
+
+    def wait(self) -> None:
+        """Blocks until a save in progress is complete; a failed save raises here."""
+        if self._open is not None:
+            self._open.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits, then frees the background threads."""
+        if self._open is not None:
+            self._open.wait_until_finished()
+            self._open.close()
+            self._open = None
+
+
+def like(tree: Any) -> Any:
+    """Uninitialised host arrays of a pytree's shapes and dtypes, to restore into on any number of devices."""
+    return jax.tree.map(lambda leaf: np.empty(jax.numpy.shape(leaf), jax.numpy.result_type(leaf)), tree)
