@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -28,6 +29,7 @@ class Options:
 
     @property
     def name(self) -> str:
+        """The method's name in `METHODS`."""
         return type(self).__name__
 
     def build(self, encoder: nn.Module, axis_name: str | None = None) -> Method:
@@ -42,6 +44,16 @@ def options(name: str, **settings: Any) -> Options:
     Raises:
       InputError: unknown method or setting.
     """
+    made = _options_class(name)
+    known = [field.name for field in dataclasses.fields(made)]
+    for setting in settings:
+        if setting not in known:
+            raise InputError(f"{setting}: not a setting of {name}; {nearest(setting, known)}")
+    return made(**settings)
+
+
+@cache
+def _options_class(name: str) -> type[Options]:
     if name not in METHODS:
         raise InputError(f"method: found {name!r}; {nearest(name, METHODS)}")
     factory = METHODS[name]
@@ -55,13 +67,8 @@ def options(name: str, **settings: Any) -> Options:
         for parameter in inspect.signature(factory).parameters.values()
         if parameter.name not in _BUILT
     ]
-    for setting in settings:
-        if setting not in (known := [field[0] for field in fields]):
-            raise InputError(f"{setting}: not a setting of {name}; {nearest(setting, known)}")
-    made = dataclasses.make_dataclass(
-        name, fields, bases=(Options,), frozen=True, namespace={"factory": staticmethod(factory)}
-    )
-    return made(**settings)
+    namespace = {"factory": staticmethod(factory)}
+    return dataclasses.make_dataclass(name, fields, bases=(Options,), frozen=True, namespace=namespace)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One experiment from the command line to the report; every script and `tsrl train` go through `main`."""
 
 import json
+import math
 import os
 import platform
 import shlex
@@ -27,7 +28,7 @@ from tsrl.files import write_whole
 from tsrl.pretraining import prepare, run
 from tsrl.report.page import write_page
 from tsrl.report.published import published
-from tsrl.report.table import results_table
+from tsrl.report.table import mean_and_std, results_table
 from tsrl.train.metrics import MetricsFile
 
 SCHEMA = 1
@@ -98,7 +99,7 @@ def experiment(config: Config, command: str = "") -> dict[str, Any]:
     }
     report["wall_s"] = {"train": round(fitted.seconds, 3), **report["wall_s"]}
     write_embeddings(workdir / "embeddings.npz", arrays)
-    write_whole(workdir / "report.json", json.dumps(report, indent=2) + "\n")
+    write_whole(workdir / "report.json", json.dumps(_nan_as_null(report), indent=2, allow_nan=False) + "\n")
     shown = {name: array[0] if name.startswith("z_") and config.seeds > 1 else array for name, array in arrays.items()}
     write_page(workdir / "report.html", report, curve, shown)
     return report | {"workdir": str(workdir)}
@@ -129,7 +130,7 @@ def evaluate(config: Config, dataset: Dataset, workdir: Path) -> tuple[dict[str,
         evaluate_s += time.perf_counter() - encoded
     arrays = {name: np.stack(z) if len(z) > 1 else z[0] for name, z in embedded.items() if z}
     arrays |= {name: y for name in ("y_train", "y_test") if (y := getattr(dataset, name)) is not None}
-    over_seeds = {score: np.asarray([row[score] for row in results]) for score in SCORES} if results else {}
+    over_seeds = {score: mean_and_std([row[score] for row in results]) for score in SCORES} if results else {}
     found = published(config.method.name, dataset.name, "accuracy")
     report = {
         "schema": SCHEMA,
@@ -151,8 +152,8 @@ def evaluate(config: Config, dataset: Dataset, workdir: Path) -> tuple[dict[str,
         },
         "seeds": config.seed_list(),
         "results": results,
-        "mean": {score: float(values.mean()) for score, values in over_seeds.items()},
-        "std": {score: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for score, values in over_seeds.items()},
+        "mean": {score: mean for score, (mean, _) in over_seeds.items()},
+        "std": {score: std for score, (_, std) in over_seeds.items()},
         "published": {} if found is None else {"accuracy": {"value": found.value, "source": found.source}},
         "wall_s": {"encode": round(encode_s, 3), "evaluate": round(evaluate_s, 3)},
     }
@@ -194,6 +195,15 @@ def open_workdir(workdir: Path, record: dict[str, Any], overwrite: bool) -> None
             (workdir / name).unlink(missing_ok=True)
     workdir.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(record, indent=2) + "\n")
+
+
+def _nan_as_null(value: Any) -> Any:
+    """JSON has no NaN; a score that is not defined is null."""
+    if isinstance(value, dict):
+        return {name: _nan_as_null(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_nan_as_null(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _differences(held: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> set[str]:

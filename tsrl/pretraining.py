@@ -103,27 +103,27 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
     Raises:
       TrainingDiverged: a loss is not finite.
     """
-    train = job.config.train
     checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints")
-    with progress_bar(job.steps, quiet) as report:
-        fitted = fit(
-            job.method(AXIS),
-            job.data,
-            job.optimizer(),
-            steps=job.steps,
-            batch_size=job.batch_size,
-            seeds=job.config.seed_list(),
-            devices=usable_devices(job.batch_size),
-            axis_name=AXIS,
-            checkpoints=checkpoints,
-            checkpoint_every=train.checkpoint_every,
-            metrics_file=None if workdir is None else MetricsFile(workdir / "metrics.jsonl"),
-            meta=model_meta(job.channels, job.data.mask.shape[1], job.scaler),
-            report=report,
-        )
-    if checkpoints is not None:
-        checkpoints.close()
-    return fitted
+    try:
+        with progress_bar(job.steps, quiet) as report:
+            return fit(
+                job.method(AXIS),
+                job.data,
+                job.optimizer(),
+                steps=job.steps,
+                batch_size=job.batch_size,
+                seeds=job.config.seed_list(),
+                devices=usable_devices(job.batch_size),
+                axis_name=AXIS,
+                checkpoints=checkpoints,
+                checkpoint_every=job.config.train.checkpoint_every,
+                metrics_file=None if workdir is None else MetricsFile(workdir / "metrics.jsonl"),
+                meta=model_meta(job.channels, job.data.mask.shape[1], job.scaler),
+                report=report,
+            )
+    finally:
+        if checkpoints is not None:
+            checkpoints.close()
 
 
 def pretrain(

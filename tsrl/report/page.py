@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tsrl.errors import InputError
-from tsrl.report.table import result_cells
+from tsrl.report.table import result_cells, score_text
 
 MAX_POINTS = 2_000  # drawn of a curve or a split: more cannot be told apart, and a browser draws SVG slowly
 MAX_LEGEND = 20
@@ -33,8 +33,8 @@ def write_page(
       path: the HTML file, replaced if it is there.
       report: a run's report, schema 1.
       curve: rows `{"step": 1, "loss": 5.1}`; `loss` is a list with one number a seed where there are several seeds.
-      embeddings: `z_train [N, D]`, `z_test [M, D]` and, for labelled data, `y_train [N]`, `y_test [M]`: numbers into
-        the data set's `classes`, or any labels.
+      embeddings: `z_train [N, D]`, `z_test [M, D]` (absent without a test split) and, for labelled data, `y_train [N]`,
+        `y_test [M]`: numbers into the data set's `classes`, or any labels.
 
     Raises:
       ImportError: plotly is not installed.
@@ -72,10 +72,10 @@ def write_page(
 def _results(report: dict[str, Any]) -> str:
     """The table of results, and one row a seed; a sentence where there are none."""
     if not report["results"]:
-        return "<p>No table: this run has no scores, because its data set has no labels to score against.</p>"
+        return "<p>No table: this run has no scores, because its data set has no labelled test split.</p>"
     cells = result_cells(report)
     rows = [
-        [result["seed"], *(f"{result[name]:.3f}" for name in ("accuracy", "macro_f1", "kappa")), _penalty(result)]
+        [result["seed"], *(score_text([result[name]]) for name in ("accuracy", "macro_f1", "kappa")), _penalty(result)]
         for result in report["results"]
     ]
     return (
@@ -116,7 +116,7 @@ def _map(classes: Sequence[str], embeddings: Mapping[str, np.ndarray]) -> str:
     import plotly.graph_objects as go
     from sklearn.decomposition import PCA
 
-    splits = {split: np.asarray(embeddings[f"z_{split}"]) for split in ("train", "test")}
+    splits = {split: np.asarray(embeddings[f"z_{split}"]) for split in ("train", "test") if f"z_{split}" in embeddings}
     for split, z in splits.items():
         if z.ndim != 2 or z.shape[1] != splits["train"].shape[-1] or not np.isfinite(z).all():
             raise InputError(f"z_{split}: found shape {z.shape}, want finite [N, D] with the same D in both splits")
@@ -128,7 +128,7 @@ def _map(classes: Sequence[str], embeddings: Mapping[str, np.ndarray]) -> str:
         points = pca.fit_transform(both)
     shares = np.nan_to_num(pca.explained_variance_ratio_)
     names = _names(classes, splits, embeddings)
-    present = dict.fromkeys([*names["train"], *names["test"]])
+    present = dict.fromkeys(name for split in names.values() for name in split)
     ordered = dict.fromkeys([*(str(name) for name in classes if str(name) in present), *present])
     label = {name: i for i, name in enumerate(ordered)}
     figure = go.Figure(
@@ -148,11 +148,12 @@ def _map(classes: Sequence[str], embeddings: Mapping[str, np.ndarray]) -> str:
                 x=x, y=y, mode="markers", name=html.escape(name, quote=False), legendgroup=str(label[name]),
                 marker=look | {"size": 7 if faint else 9, "opacity": 0.4 if faint else 0.9},
                 # A legend entry of a class that is not in the test rows would otherwise be missing.
-                showlegend=not faint or name not in names["test"],
+                showlegend=not faint or name not in names.get("test", ()),
                 hoverinfo="text", hovertext=[f"{html.escape(name, quote=False)}<br>{split} row {row}" for row in mine],
             )  # fmt: skip
     figure.update_layout(showlegend=len(label) <= MAX_LEGEND, height=_height(460, len(label)))
-    told = f"Map of {len(splits['test'])} test and, fainter, {len(splits['train'])} training embeddings on their "
+    shown = f"{len(splits['test'])} test and, fainter, " if "test" in splits else ""
+    told = f"Map of {shown}{len(splits['train'])} training embeddings on their "
     told += f"first two principal components, which hold {shares.sum():.1%} of the variance."
     if max(map(len, splits.values())) > MAX_POINTS:
         told += f" At most {MAX_POINTS} evenly spaced rows of a split are drawn."

@@ -43,7 +43,7 @@ def result_cells(report: dict[str, Any]) -> Cells:
     Returns:
       Header, row and caption, unescaped.
     """
-    scores = {metric: _score([result[metric] for result in report["results"]]) for metric in _METRICS}
+    scores = {metric: score_text([result[metric] for result in report["results"]]) for metric in _METRICS}
     quoted = report["published"].get("accuracy")
     header = ("Method", "Data set", "Seeds", "Accuracy", "Published accuracy", "Macro-F1", "Kappa")
     row = (
@@ -78,7 +78,7 @@ def results_table(report: dict[str, Any]) -> Table:
     return table
 
 
-def _score(values: list[float]) -> str:
+def score_text(values: list[float]) -> str:
     """Mean ± standard deviation to three decimals, or a dash."""
     if not values or any(math.isnan(value) for value in values):
         return "-"

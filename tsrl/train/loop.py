@@ -90,17 +90,8 @@ def fit(
     """
     check(method, data, steps, batch_size, seeds, devices)
     run = _Run(method, data, optimizer, steps, batch_size, seeds, devices, axis_name, meta or {})
-    if checkpoints is not None and checkpoints.steps():
-        run.restore(checkpoints)
-    else:
-        run.start()
-    if metrics_file is not None:
-        metrics_file.keep_until(run.step)
-    if report is not None:
-        report(run.step, None, 0.0)
     history: list[dict[str, Any]] = []
     pending: list[tuple[int, dict[str, jax.Array]]] = []
-    since = (time.perf_counter(), run.step)
 
     def settle() -> None:
         """Fetches the pending metrics, checks them, writes them down."""
@@ -114,6 +105,15 @@ def fit(
             metrics_file.append(rows)
 
     with StopRequest() as stop:
+        if checkpoints is not None and checkpoints.steps():
+            run.restore(checkpoints)
+        else:
+            run.start()
+        if metrics_file is not None:
+            metrics_file.keep_until(run.step)
+        if report is not None:
+            report(run.step, None, 0.0)
+        since = (time.perf_counter(), run.step)
         while run.step < steps and stop.signal is None:
             pending.append((run.step + 1, run.advance()))
             # One step of run-ahead keeps the device busy and still answers a signal within a step.
@@ -129,7 +129,8 @@ def fit(
             if save and checkpoints is not None:
                 run.save(checkpoints)
         settle()
-        if checkpoints is not None:
+        # A run stopped before its first step has nothing that a new start would not make again.
+        if checkpoints is not None and run.step > 0:
             run.save(checkpoints)
             checkpoints.wait()
     return Fitted(run.state, history, stop.signal, run.seconds())

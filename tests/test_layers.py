@@ -1,0 +1,110 @@
+"""Who may import whom, as ARCHITECTURE.md says, and what stands in which place only."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "tsrl"
+FILES = sorted(PACKAGE.rglob("*.py"))
+OUTSIDE = {"jax", "flax", "optax", "numpy"}
+
+# Room -> rooms of tsrl it may import from; None = any. A room is a folder or a file of tsrl/.
+ALLOWED = {
+    "errors": set(),
+    "files": set(),
+    "types": {"errors"},
+    "parallel": set(),
+    "buckets": {"types"},
+    "views": {"types", "errors"},
+    "losses": {"types", "losses"},
+    "encoders": {"types", "encoders"},
+    "methods": {"types", "errors", "parallel", "views", "buckets", "losses", "encoders", "methods"},
+    "data": {"errors", "data"},
+    "train": {"types", "errors", "files", "parallel", "train"},
+    "evaluate": {"types", "errors", "evaluate"},
+    "report": {"errors", "report"},
+    "config": {"types", "errors", "methods", "encoders"},
+}
+
+
+def imports(path):
+    """Dotted names a file imports, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_stay_in_their_layer(path):
+    allowed = ALLOWED.get(room(path))
+    for name in imports(path):
+        parts = name.split(".")
+        assert parts[0] not in ("experiments", "tests"), name
+        if parts[0] == "tsrl" and len(parts) > 1 and allowed is not None:
+            assert parts[1] in allowed, f"{path.name} imports {name}"
+        if room(path) in ("losses", "encoders", "views", "types", "buckets", "parallel") and parts[0] not in (
+            "tsrl",
+            *OUTSIDE,
+        ):
+            assert parts[0] in ("__future__", "collections", "dataclasses", "functools", "math", "typing"), name
+        if room(path) == "data":
+            assert parts[0] not in ("jax", "flax", "optax", "orbax"), name
+
+
+def test_the_rules_know_every_room():
+    free = {"__init__", "cli", "embedder", "experiment", "interop", "pretraining"}
+    assert {room(path) for path in FILES} == set(ALLOWED) | free
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        (r"\bpmap\(", "train/devices.py"),
+        (r"\borbax\b.*import|import.*\borbax\b", "train/checkpoints.py"),
+        (r"lax\.(psum|pmean|all_gather|axis_index)\b", "parallel.py"),
+        (r"\bpickle\b|allow_pickle=True", None),
+    ],
+)
+def test_some_words_stand_in_one_place(word, place):
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in FILES
+        if any(
+            re.search(word, line) for line in path.read_text().splitlines() if not line.strip().startswith(("#", '"'))
+        )
+    }
+    assert found <= ({place} if place else set()), found
+
+
+def test_files_stay_small():
+    long = {str(path.relative_to(ROOT)): count for path in FILES if (count := len(path.read_text().splitlines())) > 300}
+    assert not long
+
+
+def test_every_public_function_has_a_docstring():
+    missing = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module) and not ast.get_docstring(node):
+                missing.append(path.name)
+            if isinstance(node, ast.Module | ast.ClassDef):
+                for child in node.body:
+                    public = isinstance(child, ast.FunctionDef | ast.ClassDef) and not child.name.startswith("_")
+                    if public and not ast.get_docstring(child):
+                        missing.append(f"{path.name}: {child.name}")
+    assert not missing
+
+
+def test_architecture_names_every_room():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    rooms = {f"{room(path)}/" if path.parent != PACKAGE else path.name for path in FILES}
+    assert not {name for name in rooms - {"__init__.py"} if not re.search(rf"^ +{re.escape(name)}\s", text, re.M)}
