@@ -118,6 +118,22 @@ def test_seeds_trained_together_equal_their_solo_runs(name):
         np.testing.assert_allclose(losses, [step["loss"] for step in solo.history], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["teacher", "queue", "events", "ts2vec"])
+def test_seeds_under_vmap_make_the_step_of_their_solo_runs(name):
+    """What accelerators run; on a CPU the loop takes the seeds one by one in one program."""
+    make, data = METHODS[name]
+    optimizer = optax.adam(1e-2)
+    step = make_step(make(), optimizer, STEPS, None)
+    seeds, index = jnp.asarray([0, 5], jnp.uint32), jnp.arange(8).reshape(2, 4)
+    states = jax.jit(jax.vmap(lambda seed: init_state(make(), optimizer, data, seed)))(seeds)
+    together = jax.jit(jax.vmap(step, in_axes=(0, None, None, 0, 0)))(states, data, Plan(), index, seeds)
+    alone = jax.jit(step)
+    for row in range(2):
+        mine = jax.tree.map(lambda leaf, row=row: leaf[row], states)
+        solo = alone(mine, data, Plan(), index[row], seeds[row])
+        jax.tree.map(lambda a, b, row=row: np.testing.assert_allclose(a[row], b, rtol=1e-5, atol=1e-5), together, solo)
+
+
 def test_plan_reaches_the_loss_and_the_order_is_kept():
     history = train("clusters").history
     assert {row["counted"] for row in history} == {22.0}

@@ -99,7 +99,7 @@ def test_load_refuses_what_is_not_a_model(model, tmp_path):
     for path in (tmp_path / "model" / "checkpoints").rglob("*"):
         if path.is_file():
             os.truncate(path, path.stat().st_size // 2)
-    with pytest.raises(InputError, match="checkpoints: found step 0: .*, want at least one that can be read"):
+    with pytest.raises(InputError, match=r"checkpoints: found step 0: .*, want at least one that can be read"):
         tsrl.load(tmp_path / "model")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import lax
 
 from tsrl.parallel import AXIS
 from tsrl.train.state import State, Step
@@ -18,6 +19,17 @@ def usable_devices(batch_size: int, available: Sequence[jax.Device] | None = Non
     return devices[:count]
 
 
+def _together(step: Step) -> Step:
+    return jax.vmap(step, in_axes=(0, None, None, 0, 0))
+
+
+def _one_by_one(step: Step) -> Step:
+    def stepped(state: State, data: Batch, plan: Plan, index: Array, seeds: Array) -> tuple[State, Metrics]:
+        return lax.map(lambda own: step(own[0], data, plan, own[1], own[2]), (state, index, seeds))
+
+    return stepped
+
+
 class DeviceStep:
     """A training step compiled for several devices and seeds.
 
@@ -27,9 +39,11 @@ class DeviceStep:
 
     def __init__(self, step: Step, devices: Sequence[jax.Device]):
         self.devices = list(devices)
-        over_seeds = jax.vmap(step, in_axes=(0, None, None, 0, 0))
+        # Measured on two CPU cores, three seeds of the published TS2Vec at T = 100, B = 8: 337 ms one after the other in
+        # one program, 464 ms under vmap, whose batched products also round differently from a solo run's.
+        over_seeds = _one_by_one if self.devices[0].platform == "cpu" else _together
         self._step = jax.pmap(
-            over_seeds,
+            over_seeds(step),
             axis_name=AXIS,
             in_axes=(None, None, None, 0, None),
             out_axes=None,
