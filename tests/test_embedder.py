@@ -1,6 +1,7 @@
 """The Python surface: pretrain, encode, embed, save, load, scikit-learn."""
 
 import os
+import pickle
 
 import jax
 import numpy as np
@@ -89,6 +90,12 @@ def test_save_and_load(model, tmp_path):
         model.save(tmp_path / "model")
 
 
+def test_pickle_keeps_the_model(model):
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.embed(X), model.embed(X))
+    assert repr(again) == repr(model)
+
+
 def test_load_refuses_what_is_not_a_model(model, tmp_path):
     with pytest.raises(InputError, match=r"found no config\.json"):
         tsrl.load(tmp_path)
@@ -147,8 +154,14 @@ def test_wrong_series_are_refused_at_encode(model):
         model.encode(X, mask="half")
     with pytest.raises(InputError, match="sliding_length, sliding_padding: found 0, 0"):
         model.encode(X, sliding_length=0)
+    with pytest.raises(InputError, match="batch_size: found -1"):
+        model.encode(X, batch_size=-1)
     with pytest.raises(InputError, match="did you mean ts2vec"):
         tsrl.pretrain(X, method="ts2vecc")
+    with pytest.raises(InputError, match=r"train\.batch_size: found 2\.5, want a whole number"):
+        tsrl.pretrain(X, batch_size=2.5)
+    with pytest.raises(InputError, match="encoder: found 'dilated'"):
+        tsrl.pretrain(X, encoder="dilated")
 
 
 def test_scikit_learn_transformer():

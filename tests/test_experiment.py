@@ -19,7 +19,8 @@ from tsrl.cli import main as tsrl_command
 from tsrl.config import Config, Train, config_json, model_from_json, options
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
-from tsrl.experiment import default_workdir, experiment, main
+from tsrl.experiment import experiment, main
+from tsrl.workdir import default_workdir
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--encoder.width", "4", "--encoder.features", "6", "--encoder.depth", "1", "--quiet"]
@@ -32,7 +33,7 @@ CONFIG = Config(
 
 
 def files(folder):
-    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock") if folder.exists() else []
 
 
 @pytest.fixture(scope="module")
@@ -128,13 +129,20 @@ def test_unlabelled_series_are_embedded_without_scores(tmp_path):
 BAD = {
     "no such set": (["--dataset", "BasicMotion"], "BasicMotions"),
     "no such file": (["--dataset", "absent.npz"], "absent.npz"),
-    "too few steps": (["--train.steps", "0"], "train.steps: found 0, want at least 1"),
-    "no seed": (["--seeds", "0"], "seeds: found 0, want at least 1"),
-    "negative seed": (["--seed", "-1"], "seeds: found [-1], want distinct numbers from 0 up"),
+    "too few steps": (["--train.steps", "0"], "train.steps: found 0, want a whole number from 1 up"),
+    "no seed": (["--seeds", "0"], "seeds: found 0, want a whole number from 1 up"),
+    "negative seed": (["--seed", "-1"], "seed: found -1, want a whole number from 0 up"),
     "overlap too long": (
         ["--method.temporal-unit", "9"],
         "temporal_unit: found 9 for series of 20 steps, want at most 3",
     ),
+    "no width": (["--encoder.width", "0"], "width: found 0, want a whole number from 1 up"),
+    "even kernel": (["--encoder.kernel-size", "2"], "kernel_size: found 2, want an odd number"),
+    "all dropped": (["--method.dropout", "1"], "dropout: found 1.0, want 0 up to, but not, 1"),
+    "weight above 1": (["--method.alpha", "7"], "alpha: found 7.0, want 0 to 1"),
+    "negative unit": (["--method.temporal-unit", "-1"], "temporal_unit: found -1, want 0 or more"),
+    "rate": (["--train.learning-rate", "nan"], "train.learning_rate: found nan, want a finite number from 0 up"),
+    "huge seed": (["--seed", "5000000000"], "want all seeds below 4294967296"),
     "no folder": (["--data-dir", "/absent", "--dataset", "x"], "/absent"),
 }
 
@@ -153,6 +161,7 @@ def test_bad_flags_say_what_is_wrong_and_write_nothing(name, waves, tmp_path, ca
     assert not workdir.exists()
 
 
+X3, ONE = np.random.default_rng(0).normal(size=(3, 4, 1)).astype(np.float32), np.zeros(3, int)
 BAD_ARRAYS = {
     "rank": ({"x": np.zeros((3, 4), np.float32)}, "want [N, T, C]; add the channel axis"),
     "no samples": ({"x": np.zeros((0, 4, 1), np.float32)}, "found 0 series in shape (0, 4, 1)"),
@@ -160,8 +169,63 @@ BAD_ARRAYS = {
     "all missing": ({"x": np.full((3, 4, 1), np.nan, np.float32)}, "NaN"),
     "infinite": ({"x": np.full((3, 4, 1), np.inf, np.float32)}, "inf"),
     "channels": ({"x_train": np.ones((3, 4, 1), np.float32), "x_test": np.ones((3, 4, 2), np.float32)}, "channels"),
+    "one class": ({"x_train": X3, "y_train": ONE, "x_test": X3, "y_test": ONE}, "y_train: found one class in bad"),
     "pickled": ({"x": np.asarray([{"a": 1}, None], object)}, "pickle"),
 }
+
+
+BAD_WORKDIRS = {
+    "a file": ("file", "found a file at"),
+    "below a file": ("file/run", "cannot use"),
+    "not a run": ("", "found files but no config.json"),
+    "a pattern": ("lr=[1e-3]", "want a path without * ? [ ]"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_WORKDIRS)
+def test_a_workdir_that_cannot_be_used_is_refused(name, waves, tmp_path):
+    where, message = BAD_WORKDIRS[name]
+    (tmp_path / "file").write_text("the user's own")
+    with pytest.raises(InputError, match=re.escape(message)):
+        experiment(replace(CONFIG, dataset=str(waves), workdir=tmp_path / where))
+    assert files(tmp_path) == ["file"]
+    assert (tmp_path / "file").read_text() == "the user's own"
+
+
+def test_two_processes_in_one_workdir_are_refused(finished):
+    from filelock import FileLock
+
+    config, _ = finished
+    with FileLock(config.workdir / ".lock"), pytest.raises(InputError, match="another process is running in"):
+        experiment(config)
+
+
+def test_other_data_of_the_same_name_is_another_run(finished, waves, tmp_path):
+    config, _ = finished
+    with np.load(waves) as stored:
+        arrays = dict(stored)
+    arrays["x_train"][3, 2] += 1
+    np.savez(tmp_path / "waves.npz", **arrays)
+    with pytest.raises(InputError, match=r"it differs in data\)"):
+        experiment(replace(config, dataset=str(tmp_path / "waves.npz")))
+
+
+def test_without_plotly_everything_but_the_page_is_written(waves, tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    config = replace(CONFIG, dataset=str(waves), workdir=tmp_path / "run", train=replace(CONFIG.train, steps=2))
+    assert experiment(config)["results"]
+    assert "report.json" in files(tmp_path / "run")
+    assert "report.html" not in files(tmp_path / "run")
+    assert "pip install 'tsrl[report]'" in caplog.text
+
+
+def test_reading_a_running_model_leaves_its_unfinished_checkpoint_alone(finished):
+    config, _ = finished
+    unfinished = config.workdir / "checkpoints" / "8.orbax-checkpoint-tmp"
+    unfinished.mkdir()
+    tsrl.load(config.workdir)
+    assert unfinished.is_dir()
+    unfinished.rmdir()
 
 
 @pytest.mark.parametrize("name", BAD_ARRAYS)
@@ -194,6 +258,9 @@ def test_a_diverging_run_stops_with_the_step_and_keeps_the_last_good_checkpoint(
     shown = capsys.readouterr().err
     assert stop.value.code == 1
     found = re.search(r"stopped: step (\d+): found loss .*; the last good checkpoint is step (\d+)", shown)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, int(found[1]) + 1))
+    assert None in rows[-1].values()
     assert found, shown
     assert int(found[2]) == int(found[1]) - 1
     assert np.isfinite(params_of(tmp_path / "run")).all()

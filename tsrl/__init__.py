@@ -14,10 +14,14 @@ _LAZY = {
     "InputError": "tsrl.errors",
 }
 
+_ROOMS = ("data", "encoders", "evaluate", "interop", "losses", "methods", "train", "views")
+
 __all__ = [*_LAZY]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"tsrl.{name}")
     if name not in _LAZY:
         raise AttributeError(f"module 'tsrl' has no attribute {name!r}")
     return getattr(import_module(_LAZY[name]), name)

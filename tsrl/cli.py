@@ -6,28 +6,31 @@ import sys
 from pathlib import Path
 
 import tsrl
-from tsrl.errors import InputError, nearest
+from tsrl.errors import nearest
 
 
 def main(args: list[str] | None = None) -> None:
     """`tsrl train NAME [flags]`: the same as `python experiments/NAME.py [flags]`; `NAME --help` lists the flags."""
+    scripts = experiment_scripts()
     parser = argparse.ArgumentParser(prog="tsrl", description=tsrl.__doc__)
     parser.add_argument("--version", action="version", version=f"tsrl {tsrl.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="train and evaluate a method as its paper does", add_help=False)
-    train.add_argument("name", nargs="?", help="a method, for example ts2vec")
+    train = commands.add_parser(
+        "train",
+        help="train and evaluate a method as its paper does",
+        epilog=f"methods: {', '.join(scripts)}; `tsrl train NAME --help` lists the flags of one",
+    )
+    train.add_argument("name", help="a method, for example ts2vec")
     train.add_argument("flags", nargs=argparse.REMAINDER, help="flags of the experiment")
     parsed = parser.parse_args(args)
-    scripts = experiment_scripts()
     if parsed.name not in scripts:
-        shown = InputError(f"method: found {parsed.name or 'none'}; {nearest(parsed.name or '', scripts)}")
-        print(f"error: {shown}", file=sys.stderr)
+        print(f"error: method: found {parsed.name!r}; {nearest(parsed.name, scripts)}", file=sys.stderr)
         raise SystemExit(2)
     # The script is run, not imported: it stays the only place that holds the paper's settings.
     script = runpy.run_path(str(scripts[parsed.name]), run_name="tsrl.cli.script")
     from tsrl.experiment import main as run_experiment
 
-    run_experiment(script["CONFIG"], parsed.flags, prog=f"tsrl train {parsed.name}")
+    run_experiment(script["CONFIG"], parsed.flags, f"tsrl train {parsed.name}", script["__doc__"])
 
 
 def experiment_scripts() -> dict[str, Path]:
@@ -37,3 +40,7 @@ def experiment_scripts() -> dict[str, Path]:
         if folder.is_dir():
             return {path.stem: path for path in sorted(folder.glob("*.py"))}
     return {}
+
+
+if __name__ == "__main__":
+    main()

@@ -55,7 +55,7 @@ def options(name: str, **settings: Any) -> Options:
 @cache
 def _options_class(name: str) -> type[Options]:
     if name not in METHODS:
-        raise InputError(f"method: found {name!r}; {nearest(name, METHODS)}")
+        raise InputError(f"method: found {name!r}; {nearest(str(name), METHODS)}")
     factory = METHODS[name]
     documented = {entry.arg_name: entry.description for entry in docstring_parser.parse(factory.__doc__ or "").params}
     fields: list[Any] = [

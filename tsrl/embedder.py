@@ -49,6 +49,11 @@ class Embedder:
         count = sum(np.size(leaf) for leaf in jax.tree.leaves(self.params))
         return f"Embedder({self.options.name}, {self.channels} channels, {count:,} parameters)"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles by settings and arrays: a method's functions are made again."""
+        arrays = jax.tree.map(np.asarray, (self.params, self.aux))
+        return _rebuilt, (model_json(self.options, self.encoder), *arrays, self.channels, self.scaler, self.length)
+
     def encode(
         self,
         x: Any,
@@ -123,14 +128,22 @@ class Embedder:
           InputError: the folder exists and is not empty.
         """
         folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()):
-            raise InputError(f"folder: found files in {folder}, want a new or empty one")
-        folder.mkdir(parents=True, exist_ok=True)
         checkpoints = Checkpoints(folder / "checkpoints")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            occupied = any(folder.iterdir())
+        except OSError as error:
+            raise InputError(f"folder: cannot use {folder} ({error.strerror}), want a new or empty folder") from error
+        if occupied:
+            raise InputError(f"folder: found files in {folder}, want a new or empty one")
         model = jax.tree.map(lambda leaf: np.asarray(leaf)[None], {"params": self.params, "aux": self.aux})
         checkpoints.save(0, {"model": model}, model_meta(self.channels, self.length, self.scaler) | {"seeds": [0]})
         checkpoints.close()
         write_whole(folder / "config.json", json.dumps(model_json(self.options, self.encoder), indent=2) + "\n")
+
+
+def _rebuilt(record: dict[str, Any], params: Params, aux: Aux, *rest: Any) -> Embedder:
+    return Embedder(*model_from_json(record), params, aux, *rest)
 
 
 def model_meta(channels: int, length: int, scaler: Scaler | None) -> dict[str, Any]:
@@ -160,7 +173,7 @@ def load(folder: Path | str, seed: int | None = None) -> Embedder:
         raise InputError(f"{folder / 'config.json'}: not JSON ({error})") from error
     options, encoder = model_from_json(record)
     method = options.build(encoder)
-    checkpoints = Checkpoints(folder / "checkpoints")
+    checkpoints = Checkpoints(folder / "checkpoints", read_only=True)
 
     def structure(meta: dict[str, Any]) -> dict[str, Any]:
         example = as_batch(np.zeros((1, meta["length"], meta["channels"]), np.float32))

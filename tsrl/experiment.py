@@ -1,17 +1,21 @@
 """One experiment from the command line to the report; every script and `tsrl train` go through `main`."""
 
 import json
+import logging
 import math
 import os
 import platform
 import shlex
-import shutil
 import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -30,35 +34,74 @@ from tsrl.report.page import write_page
 from tsrl.report.published import published
 from tsrl.report.table import mean_and_std, results_table
 from tsrl.train.metrics import MetricsFile
+from tsrl.workdir import default_workdir, open_workdir
+
+log = logging.getLogger("tsrl")
 
 SCHEMA = 1
 SCORES = ("accuracy", "macro_f1", "kappa")
 
 
-def main(default: Config, args: list[str] | None = None, prog: str | None = None) -> None:
+def main(
+    default: Config, args: list[str] | None = None, prog: str | None = None, description: str | None = None
+) -> None:
     """Reads flags over `default`, runs the experiment, prints its table.
 
-    Exit codes: 0 done, or stopped by SIGTERM with everything saved; 2 wrong input (nothing written); 1 the loss was no
-    longer finite; 130 stopped by Ctrl-C with everything saved.
+    Exit codes: 0 done, or stopped by SIGTERM with what there was saved; 2 wrong input; 1 the loss was no longer finite;
+    130 stopped by Ctrl-C with what there was saved.
+
+    Args:
+      default: the settings that flags replace.
+      args: the flags; default: those of this process.
+      prog: the command's name in help texts and in the report.
+      description: the help's first words; default: the docstring of the script that runs.
     """
     args = sys.argv[1:] if args is None else args
-    config = tyro.cli(Config, default=default, args=args, prog=prog, description=sys.modules["__main__"].__doc__)
-    command = shlex.join([prog or f"python {sys.argv[0]}", *args]).replace("'", "")
+    prog = prog or f"python {sys.argv[0]}"
     stderr = Console(stderr=True)
+
+    def leave(message: str, code: int) -> NoReturn:
+        stderr.print(message, markup=False, highlight=False, soft_wrap=True)
+        raise SystemExit(code) from None
+
     try:
-        report = experiment(config, command)
+        with _terminated_by_exception():
+            description = description or sys.modules["__main__"].__doc__
+            config = tyro.cli(Config, default=default, args=args, prog=prog, description=description)
+            report = experiment(config, shlex.join([*prog.split(), *args]))
     except InputError as error:
-        stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(2) from None
+        leave(f"error: {error}", 2)
     except TrainingDiverged as error:
-        stderr.print(f"stopped: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(1) from None
+        leave(f"stopped: {error}", 1)
+    except KeyboardInterrupt:
+        leave("stopped; the same command resumes", 130)
+    except _Terminated:
+        leave("stopped; the same command resumes", 0)
     if "stopped" in report:
-        stderr.print(f"stopped at step {report['step']}, saved; the same command resumes", highlight=False)
-        raise SystemExit(130 if report["stopped"] == signal.SIGINT else 0)
+        code = 130 if report["stopped"] == signal.SIGINT else 0
+        leave(f"stopped at step {report['step']}, saved; the same command resumes", code)
     console = Console()
     console.print(results_table(report))
-    console.print(f"report: {report['workdir']}/report.html", highlight=False, soft_wrap=True)
+    console.print(f"run: {report['workdir']}", highlight=False, soft_wrap=True)
+
+
+class _Terminated(BaseException):
+    """SIGTERM outside the training loop, which has its own way to stop."""
+
+
+@contextmanager
+def _terminated_by_exception() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def experiment(config: Config, command: str = "") -> dict[str, Any]:
@@ -75,33 +118,37 @@ def experiment(config: Config, command: str = "") -> dict[str, Any]:
       InputError: wrong input; nothing has been written.
       TrainingDiverged: a loss is not finite; checkpoints from before are kept.
     """
-    enable_compilation_cache()
     dataset = load(config.dataset, config.data_dir)
-    scaler = fit_archive_scaler(dataset.x_train, dataset.name)
-    job = prepare(config, dataset.x_train, scaler)
+    if dataset.y_train is not None and dataset.y_test is not None and len(np.unique(dataset.y_train)) < 2:
+        raise InputError(f"y_train: found one class in {dataset.name}, want two or more to classify, or no labels")
+    job = prepare(config, dataset.x_train, fit_archive_scaler(dataset.x_train, dataset.name))
     if dataset.x_test is not None and dataset.x_test.shape[2] != job.channels:
         raise InputError(f"x_test: found {dataset.x_test.shape[2]} channels, want {job.channels} as in x_train")
     workdir = config.workdir or default_workdir(config)
-    record = config_json(config)
-    open_workdir(workdir, record, config.overwrite)
-    fitted = run(job, workdir, config.quiet)
-    if fitted.stopped is not None:
-        return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}
-    report, arrays = evaluate(config, dataset, workdir)
-    curve = MetricsFile(workdir / "metrics.jsonl").read()
-    report |= {
-        "steps": job.steps,
-        "batch_size": job.batch_size,
-        "versions": versions(),
-        "hardware": hardware(),
-        "command": command,
-        "config": record,
-    }
-    report["wall_s"] = {"train": round(fitted.seconds, 3), **report["wall_s"]}
-    write_embeddings(workdir / "embeddings.npz", arrays)
-    write_whole(workdir / "report.json", json.dumps(_nan_as_null(report), indent=2, allow_nan=False) + "\n")
-    shown = {name: array[0] if name.startswith("z_") and config.seeds > 1 else array for name, array in arrays.items()}
-    write_page(workdir / "report.html", report, curve, shown)
+    record = config_json(config) | {"data": dataset.fingerprint()}
+    with open_workdir(workdir, record, config.overwrite):
+        fitted = run(job, workdir, config.quiet)
+        if fitted.stopped is not None:
+            return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}
+        report, arrays = evaluate(config, dataset, workdir)
+        report |= {
+            "steps": job.steps,
+            "batch_size": job.batch_size,
+            "versions": versions(),
+            "hardware": hardware(),
+            "command": command,
+            "config": record,
+        }
+        report["wall_s"] = {"train": round(fitted.seconds, 3), **report["wall_s"]}
+        _write_embeddings(workdir / "embeddings.npz", arrays)
+        write_whole(workdir / "report.json", json.dumps(_nan_as_null(report), indent=2, allow_nan=False) + "\n")
+        several = config.seeds > 1
+        shown = {name: z[0] if name.startswith("z_") and several else z for name, z in arrays.items()}
+        curve = MetricsFile(workdir / "metrics.jsonl").read()
+        try:
+            write_page(workdir / "report.html", report, curve, shown)
+        except ImportError as error:
+            log.warning("report.html is not written: %s", error)
     return report | {"workdir": str(workdir)}
 
 
@@ -160,43 +207,6 @@ def evaluate(config: Config, dataset: Dataset, workdir: Path) -> tuple[dict[str,
     return report, arrays
 
 
-def default_workdir(config: Config) -> Path:
-    """runs/METHOD-DATASET-seedS, with the last seed when there are several."""
-    seeds = f"seed{config.seed}" + (f"-{config.seed + config.seeds - 1}" if config.seeds > 1 else "")
-    return Path("runs") / f"{config.method.name}-{Path(config.dataset).stem}-{seeds}"
-
-
-def open_workdir(workdir: Path, record: dict[str, Any], overwrite: bool) -> None:
-    """Makes the workdir, or takes up the same run in it.
-
-    Raises:
-      InputError: it holds another run, or files that are not a run's.
-    """
-    path = workdir / "config.json"
-    if workdir.exists() and not workdir.is_dir():
-        raise InputError(f"workdir: found a file at {workdir}, want a folder")
-    if path.exists() and not overwrite:
-        try:
-            held = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            held = None
-        if held != record:
-            changed = sorted(_differences(held, record)) if isinstance(held, dict) else ["all of it"]
-            raise InputError(
-                f"workdir: found another run in {workdir} (it differs in {', '.join(changed)}); "
-                "choose another --workdir, or --overwrite to start anew"
-            )
-    if not path.exists() and workdir.is_dir() and any(workdir.iterdir()):
-        raise InputError(f"workdir: found files but no config.json in {workdir}, want an empty or new folder")
-    if overwrite and path.exists():
-        # Only what a run writes: other files in the folder are the user's.
-        shutil.rmtree(workdir / "checkpoints", ignore_errors=True)
-        for name in ("metrics.jsonl", "embeddings.npz", "report.json", "report.html"):
-            (workdir / name).unlink(missing_ok=True)
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(record, indent=2) + "\n")
-
-
 def _nan_as_null(value: Any) -> Any:
     """JSON has no NaN; a score that is not defined is null."""
     if isinstance(value, dict):
@@ -206,29 +216,11 @@ def _nan_as_null(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _differences(held: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> set[str]:
-    found = set()
-    for name in held.keys() | wanted.keys():
-        one, other = held.get(name), wanted.get(name)
-        if isinstance(one, dict) and isinstance(other, dict):
-            found |= _differences(one, other, f"{prefix}{name}.")
-        elif one != other:
-            found.add(prefix + name)
-    return found
-
-
-def write_embeddings(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _write_embeddings(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Saves an .npz that is whole or absent."""
     fresh = path.with_name("embeddings.tmp.npz")
     np.savez(fresh, **arrays)  # type: ignore[arg-type]
     os.replace(fresh, path)
-
-
-def enable_compilation_cache() -> None:
-    """Keeps compiled programs in the user's cache folder; the environment variable JAX_COMPILATION_CACHE_DIR wins."""
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(home / "tsrl" / "jax"))
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,9 @@
 """From an array to a trained model: what the command line, the experiments and `tsrl.pretrain` share."""
 
+import math
+import os
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +75,23 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
       InputError: wrong input or settings that do not fit it.
     """
     train = config.train
-    for name, value, least in [
+    for name, number, least in [
+        ("seed", config.seed, 0),
         ("seeds", config.seeds, 1),
         ("train.batch_size", train.batch_size, 1),
         ("train.steps", 1 if train.steps is None else train.steps, 1),
         ("train.checkpoint_every", train.checkpoint_every, 1),
         ("train.max_train_length", train.max_train_length, 2),
     ]:
-        if value < least:
-            raise InputError(f"{name}: found {value}, want at least {least}")
+        if not isinstance(number, Integral) or number < least:
+            raise InputError(f"{name}: found {number!r}, want a whole number from {least} up")
+    if config.seed + config.seeds > 2**32:
+        raise InputError(f"seed: found {config.seed}, want all seeds below {2**32}")
+    for name, rate in [("train.learning_rate", train.learning_rate), ("train.weight_decay", train.weight_decay)]:
+        if not isinstance(rate, Real) or not 0 <= rate < math.inf:
+            raise InputError(f"{name}: found {rate!r}, want a finite number from 0 up")
+    if not isinstance(config.encoder, nn.Module):
+        raise InputError(f"encoder: found {config.encoder!r}, want a module of tsrl.encoders")
     x = check_series(x)
     x = x if scaler is None else scaler.apply(x)
     prepared = prepare_train(x, train.max_train_length)
@@ -103,6 +114,7 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
     Raises:
       TrainingDiverged: a loss is not finite.
     """
+    enable_compilation_cache()
     checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints")
     try:
         with progress_bar(job.steps, quiet) as report:
@@ -124,6 +136,16 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
     finally:
         if checkpoints is not None:
             checkpoints.close()
+
+
+def enable_compilation_cache() -> None:
+    """Keeps compiled programs in the user's cache folder, so that only the first run of a shape compiles it.
+
+    `JAX_COMPILATION_CACHE_DIR` names another folder, `JAX_ENABLE_COMPILATION_CACHE=false` turns it off.
+    """
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(home / "tsrl" / "jax"))
 
 
 def pretrain(
@@ -172,8 +194,7 @@ def pretrain(
         max_train_length=max_train_length,
     )
     config = Config(options(method, **settings), encoder or DilatedConv(), train, seed=seed)
-    x = check_series(x)
-    job = prepare(config, x, Scaler.of(x) if scale else None)
+    job = prepare(config, x, Scaler.of(check_series(x)) if scale else None)
     state = jax.tree.map(lambda leaf: np.asarray(leaf[0]), run(job, quiet=quiet).state)
     length = job.data.mask.shape[1]
     return Embedder(config.method, config.encoder, state.params, state.aux, job.channels, job.scaler, length)

@@ -8,7 +8,7 @@ from golden_files import cases
 from safetensors.numpy import save_file
 
 from tsrl.errors import InputError
-from tsrl.interop.torch import embedder_from_torch, from_torch
+from tsrl.interop import embedder_from_torch, from_torch
 
 CASE = next(iter(cases("ts2vec_encode")), None)
 pytestmark = pytest.mark.skipif(CASE is None, reason="the golden folder has no ts2vec_encode.npz")
@@ -49,6 +49,10 @@ def test_wrong_weights_are_named():
         from_torch("ts2vec", weights() | {"extra.weight": np.zeros(2)})
     with pytest.raises(InputError, match=r"input_fc\.weight: found shape \(3,\), want rank 2"):
         from_torch("ts2vec", weights() | {"input_fc.weight": np.zeros(3)})
+    with pytest.raises(InputError, match=r"input\.dense\.bias: found shape \(3,\) in our layout, want \(8,\)"):
+        from_torch("ts2vec", weights() | {"input_fc.bias": np.zeros(3)})
+    with pytest.raises(InputError, match=r"found blocks \[\] of feature_extractor"):
+        from_torch("ts2vec", {name: value for name, value in weights().items() if name.startswith("input_fc")})
     with pytest.raises(InputError, match="method: found 'ts3vec'; did you mean ts2vec"):
         from_torch("ts3vec", weights())
 

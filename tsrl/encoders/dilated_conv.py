@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from tsrl.encoders.layers import SameConv1d
+from tsrl.errors import InputError
 from tsrl.types import Array
 
 
@@ -17,6 +18,9 @@ class DilatedConv(nn.Module):
       depth: blocks of `width` channels; one block to `features` follows.
       kernel_size: odd number of taps.
 
+    Raises:
+      InputError: a size below its minimum, or an even kernel.
+
     References: TS2Vec (arXiv 2106.10466), section 3.2. The paper speaks of ten blocks, the released code has eleven
     (ten and the output block): the code is followed.
     """
@@ -25,6 +29,15 @@ class DilatedConv(nn.Module):
     features: int = 320
     depth: int = 10
     kernel_size: int = 3
+
+    def __post_init__(self) -> None:
+        for name, least in (("width", 1), ("features", 1), ("depth", 0), ("kernel_size", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"{name}: found {value!r}, want a whole number from {least} up")
+        if self.kernel_size % 2 == 0:
+            raise InputError(f"kernel_size: found {self.kernel_size}, want an odd number")
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, h: Array, mask: Array, exists: Array | None = None) -> Array:

@@ -5,6 +5,7 @@ References: Yue et al. (2022), TS2Vec, arXiv 2106.10466; pooling and sliding mod
 
 from collections.abc import Callable
 from functools import partial
+from numbers import Integral
 from typing import Any, Literal
 
 import jax
@@ -67,7 +68,7 @@ def embed_series(method: Method, params: Params, aux: Aux, x: np.ndarray, batch_
     Returns:
       `[N, D]`.
     """
-    chunk = batch_size or _default_chunk(method, params, aux, x)
+    chunk = _chunk(batch_size, method, params, aux, x)
     return _in_chunks(partial(_represent, method.embed, params, aux), x, "all_true", min(chunk, len(x)))
 
 
@@ -90,8 +91,8 @@ def pool_over_time(z: Array, pooling: Pooling) -> Array:
     if pooling == "max":
         return z.max(1)
     steps = z.shape[1]
-    if isinstance(pooling, int) and not isinstance(pooling, bool) and pooling >= 1:
-        return _max_around(z, pooling)
+    if isinstance(pooling, Integral) and not isinstance(pooling, bool) and pooling >= 1:
+        return _max_around(z, int(pooling))
     if pooling == "multiscale":
         reaches = [2**p for p in range(steps.bit_length()) if 2**p + 1 < steps]
         if not reaches:
@@ -155,7 +156,7 @@ def encode_series(
     if mask not in ("all_true", "mask_last"):
         raise InputError(f"mask: found {mask!r}, want 'all_true' or 'mask_last'")
     if sliding_length is None:
-        chunk = min(len(x), batch_size or _default_chunk(method, params, aux, x))
+        chunk = min(len(x), _chunk(batch_size, method, params, aux, x))
         return _in_chunks(partial(_represent, method.encode, params, aux, pooling=pooling), x, mask, chunk)
     if sliding_length < 1 or sliding_padding < 0:
         raise InputError(
@@ -165,7 +166,7 @@ def encode_series(
     kept = (sliding_padding, sliding_padding + sliding_length)
     apply = partial(_represent, method.encode, params, aux, pooling=pooling, kept=kept)
     count = windows.shape[1]
-    chunk = min(count, batch_size or _default_chunk(method, params, aux, windows[0]))
+    chunk = min(count, _chunk(batch_size, method, params, aux, windows[0]))
     # Windows are views of the series: they are copied a chunk at a time, never all at once.
     z = np.stack([_in_chunks(apply, series, mask, chunk) for series in windows])
     if pooling == "max":
@@ -173,6 +174,10 @@ def encode_series(
     return z.reshape(len(x), count * sliding_length, -1)
 
 
-def _default_chunk(method: Method, params: Params, aux: Aux, x: np.ndarray) -> int:
+def _chunk(batch_size: int | None, method: Method, params: Params, aux: Aux, x: np.ndarray) -> int:
+    if batch_size is not None:
+        if not isinstance(batch_size, Integral) or batch_size < 1:
+            raise InputError(f"batch_size: found {batch_size!r}, want a whole number from 1 up")
+        return int(batch_size)
     z = jax.eval_shape(lambda: method.encode(params, aux, as_batch(np.zeros((1, *x.shape[1:]), np.float32)))).z
     return max(1, _CHUNK_VALUES // int(np.prod(z.shape)))

@@ -1,13 +1,22 @@
 """TS2Vec and its siblings as a scikit-learn transformer."""
 
+from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from tsrl.embedder import Embedder
 from tsrl.pretraining import pretrain
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
 
 
 class EmbeddingTransformer(TransformerMixin, BaseEstimator):
@@ -19,7 +28,8 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
       batch_size: series in a batch.
       scale: standardise each channel with statistics of the training series.
       encoder: an encoder module, or None for the published sizes.
-      random_state: the seed.
+      random_state: the seed; None or a `RandomState` draws one.
+      settings: further arguments of `tsrl.pretrain`, the method's own among them.
 
     Attributes:
       embedder_: the trained `Embedder`.
@@ -33,7 +43,8 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
         batch_size: int = 8,
         scale: bool = False,
         encoder: Any = None,
-        random_state: int = 0,
+        random_state: Any = 0,
+        settings: Mapping[str, Any] | None = None,
     ):
         self.method = method
         self.steps = steps
@@ -41,6 +52,7 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
         self.scale = scale
         self.encoder = encoder
         self.random_state = random_state
+        self.settings = settings
 
     def fit(self, X: Any, y: Any = None) -> "EmbeddingTransformer":
         """Trains on `[N, T, C]` series, NaN = missing; y is not used."""
@@ -50,9 +62,10 @@ class EmbeddingTransformer(TransformerMixin, BaseEstimator):
             self.method,
             encoder=self.encoder,
             steps=self.steps,
-            seed=self.random_state,
+            seed=_seed(self.random_state),
             batch_size=self.batch_size,
             scale=self.scale,
+            **(self.settings or {}),
         )
         return self
 

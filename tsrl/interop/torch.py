@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from tsrl.config import options
 from tsrl.embedder import Embedder
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError, nearest
+from tsrl.types import as_batch
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -39,10 +41,7 @@ def from_torch(method: str, source: Arrays | Path | str) -> dict[str, Any]:
 def embedder_from_torch(method: str, source: Arrays | Path | str) -> Embedder:
     """An `Embedder` that holds a released checkpoint; sizes are read off the weights. Arguments as `from_torch`."""
     params = from_torch(method, source)
-    channels, width = params["front"]["input"]["dense"]["kernel"].shape
-    blocks = [name for name in params["encoder"] if name.endswith("conv_0")]
-    kernel_size, _, features = params["encoder"][f"block_{len(blocks) - 1}_conv_0"]["kernel"].shape
-    encoder = DilatedConv(width=width, features=features, depth=len(blocks) - 1, kernel_size=kernel_size)
+    encoder, channels = _encoder_of(params)
     return Embedder(options(method), encoder, params, {"average": params}, channels)
 
 
@@ -63,6 +62,8 @@ def _ts2vec(arrays: Arrays) -> dict[str, Any]:
     front = {"input": {"dense": {"kernel": take("input_fc.weight", 2).T, "bias": take("input_fc.bias", 1)}}}
     found = (re.match(r"feature_extractor\.net\.(\d+)\.", name) for name in arrays)
     blocks = sorted({int(match[1]) for match in found if match})
+    if not blocks or blocks != list(range(len(blocks))):
+        raise InputError(f"source: found blocks {blocks} of feature_extractor.net, want 0, 1, 2, ... without a gap")
     encoder = {}
     for block in blocks:
         for ours, theirs in (("conv_0", "conv1.conv"), ("conv_1", "conv2.conv")):
@@ -71,7 +72,24 @@ def _ts2vec(arrays: Arrays) -> dict[str, Any]:
             encoder[f"block_{block}_projection"] = conv(f"feature_extractor.net.{block}.projector")
     if left:
         raise InputError(f"source: found weights that TS2Vec's encoder does not have: {', '.join(sorted(left))}")
-    return {"front": front, "encoder": encoder}
+    params = {"front": front, "encoder": encoder}
+    module, channels = _encoder_of(params)
+    init = options("ts2vec").build(module).init
+    example = as_batch(np.zeros((1, 2, channels), np.float32))
+    wanted, _ = jax.eval_shape(lambda: init(jax.random.key(0), example))
+    for (path, ours), want in zip(jax.tree.leaves_with_path(params), jax.tree.leaves(wanted), strict=True):
+        if ours.shape != want.shape:
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            raise InputError(f"{name}: found shape {ours.shape} in our layout, want {want.shape}")
+    return params
+
+
+def _encoder_of(params: dict[str, Any]) -> tuple[DilatedConv, int]:
+    """The encoder that has these parameters, and the channels of its input."""
+    channels, width = params["front"]["input"]["dense"]["kernel"].shape
+    depth = sum(name.endswith("conv_0") for name in params["encoder"]) - 1
+    kernel_size, _, features = params["encoder"][f"block_{depth}_conv_0"]["kernel"].shape
+    return DilatedConv(width=width, features=features, depth=depth, kernel_size=kernel_size), channels
 
 
 def _read(path: Path) -> Arrays:
@@ -91,7 +109,7 @@ def _read(path: Path) -> Arrays:
         raise
     # Each format's library has its own errors; all mean that this file is not what its name says.
     except Exception as error:
-        raise InputError(f"{path.name}: cannot be read ({type(error).__name__}: {error})") from error
+        raise InputError(f"{path.name}: cannot be read as {path.suffix} ({type(error).__name__})") from error
     raise InputError(f"{path.name}: found ending {path.suffix!r}, want .npz, .safetensors, .pt, .pth or .pkl")
 
 

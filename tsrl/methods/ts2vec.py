@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from tsrl import parallel, views
 from tsrl.buckets import smallest_fitting, switch_loss
 from tsrl.encoders import LinearFront
+from tsrl.errors import InputError
 from tsrl.losses.hierarchical import hierarchical_contrastive
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
 
@@ -57,9 +58,18 @@ def ts2vec(
       front: module `fields -> [B, T, width]`; default: a linear projection of the field `x`.
       axis_name: device axis, or None on a single device.
 
+    Raises:
+      InputError: a setting out of its range.
+
     Returns:
       A `Method` with `params = {"front", "encoder"}` and `aux = {"average": running average of params}`.
     """
+    if not 0 <= alpha <= 1:
+        raise InputError(f"alpha: found {alpha}, want 0 to 1")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout: found {dropout}, want 0 up to, but not, 1")
+    if temporal_unit < 0:
+        raise InputError(f"temporal_unit: found {temporal_unit}, want 0 or more")
     front = LinearFront(encoder.width) if front is None else front
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:

@@ -73,7 +73,9 @@ def results_table(report: dict[str, Any]) -> Table:
     # Text, not str: a data set's name may hold rich's square-bracket markup.
     table = Table(caption=Text(cells.caption) if cells.caption else None, caption_justify="left")
     for name in cells.header:
-        table.add_column(name, justify="left" if name in ("Method", "Data set", "Seeds") else "right")
+        text = name in ("Method", "Data set", "Seeds")
+        # A narrow terminal breaks the text columns; a number broken over two lines could be misread.
+        table.add_column(name, justify="left" if text else "right", overflow="fold", no_wrap=not text)
     table.add_row(*(Text(cell) for cell in cells.row))
     return table
 

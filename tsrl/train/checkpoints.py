@@ -34,16 +34,27 @@ class Checkpoints:
     Args:
       folder: made when the first checkpoint is saved.
       keep: how many of the latest stay on disk; at least two, so that a damaged one has a predecessor.
+      read_only: leave alone what another process may be writing there.
+
+    Raises:
+      InputError: the path holds a character that orbax takes for a pattern.
     """
 
-    def __init__(self, folder: Path | str, keep: int = 2):
+    def __init__(self, folder: Path | str, keep: int = 2, read_only: bool = False):
         self.folder = Path(folder).absolute()
-        self._keep = keep
+        # Orbax merges the parts of a checkpoint by a pattern of its path: one saved there could not be read again.
+        if special := sorted(set("*?[]") & set(str(self.folder))):
+            raise InputError(f"folder: found {' '.join(special)} in {self.folder}, want a path without * ? [ ]")
+        self._keep, self._read_only = keep, read_only
         self._open: ocp.CheckpointManager | None = None
 
     def _manager(self) -> ocp.CheckpointManager:
         if self._open is None:
-            options = ocp.CheckpointManagerOptions(max_to_keep=self._keep, cleanup_tmp_directories=True)
+            options = (
+                ocp.CheckpointManagerOptions(read_only=True)
+                if self._read_only
+                else ocp.CheckpointManagerOptions(max_to_keep=self._keep, cleanup_tmp_directories=True)
+            )
             self._open = ocp.CheckpointManager(self.folder, options=options)
         return self._open
 
@@ -103,7 +114,8 @@ class Checkpoints:
                 log.warning("checkpoint could not be read, going back to step %d (%s)", restored.step, failure)
             return restored
         raise InputError(
-            f"{self.folder.name}: found {'; '.join(failures) or 'no checkpoint'}, want at least one that can be read"
+            f"{self.folder.name}: found {'; '.join(failures) or 'no checkpoint'}, want at least one that can be read; "
+            "to start anew, use another folder (a run: --overwrite)"
         )
 
     def discard_after(self, step: int) -> None:

@@ -19,6 +19,7 @@ from tsrl.train.signals import StopRequest
 from tsrl.train.state import State, init_state, make_step
 from tsrl.types import Batch, Method, Plan
 
+_MUST_BE_FINITE = ("loss", "grad_norm", "param_norm")
 Report = Callable[[int, dict[str, Any] | None, float], None]
 
 
@@ -86,7 +87,7 @@ def fit(
 
     Raises:
       InputError: sizes that do not fit, or several seeds of a method that plans its epochs.
-      TrainingDiverged: a loss or gradient norm is not finite; the last checkpoint is from before.
+      TrainingDiverged: a loss, gradient or weight is not finite; the last checkpoint is from before.
     """
     check(method, data, steps, batch_size, seeds, devices)
     run = _Run(method, data, optimizer, steps, batch_size, seeds, devices, axis_name, meta or {})
@@ -97,12 +98,13 @@ def fit(
         """Fetches the pending metrics, checks them, writes them down."""
         rows = [{"step": step, **_plain(metrics)} for step, metrics in jax.device_get(pending)]
         pending.clear()
-        for row in rows:
-            if not np.all(np.isfinite([row["loss"], row["grad_norm"]])):
-                raise TrainingDiverged(_diverged(row, checkpoints))
+        wrong = [row for row in rows if not np.all(np.isfinite([row[name] for name in _MUST_BE_FINITE]))]
+        rows = [row for row in rows if not wrong or row["step"] <= wrong[0]["step"]]
         history.extend(rows)
         if metrics_file is not None:
             metrics_file.append(rows)
+        if wrong:
+            raise TrainingDiverged(_diverged(wrong[0], checkpoints))
 
     with StopRequest() as stop:
         if checkpoints is not None and checkpoints.steps():
@@ -260,7 +262,8 @@ def _plain(metrics: dict[str, np.ndarray]) -> dict[str, Any]:
 def _diverged(row: dict[str, Any], checkpoints: Checkpoints | None) -> str:
     kept = checkpoints.steps() if checkpoints is not None else []
     good = f"the last good checkpoint is step {kept[-1]}" if kept else "no checkpoint was saved before"
-    return f"step {row['step']}: found loss {row['loss']} and gradient norm {row['grad_norm']}; {good}"
+    found = ", ".join(f"{name} {row[name]}" for name in _MUST_BE_FINITE)
+    return f"step {row['step']}: found {found}; {good}"
 
 
 def check(

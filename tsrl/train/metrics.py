@@ -1,9 +1,14 @@
 """metrics.jsonl: one line per step, in step with the checkpoints."""
 
 import json
-import os
+import logging
+import math
 from pathlib import Path
 from typing import Any
+
+from tsrl.files import write_whole
+
+log = logging.getLogger("tsrl")
 
 
 class MetricsFile:
@@ -18,19 +23,34 @@ class MetricsFile:
 
     def append(self, rows: list[dict[str, Any]]) -> None:
         """Adds rows and hands them to the operating system."""
-        with self.path.open("a") as file:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(_line(row) for row in rows)
 
     def read(self) -> list[dict[str, Any]]:
-        """All complete rows; a line cut short by a kill is left out."""
+        """All rows that can be read; a line cut short by a kill is left out, a damaged one with a warning."""
         if not self.path.exists():
             return []
-        lines = self.path.read_text().split("\n")
-        return [json.loads(line) for line in lines[:-1] if line.strip()]
+        rows = []
+        for number, line in enumerate(self.path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1], 1):
+            try:
+                rows.append({**json.loads(line), "step": int(json.loads(line)["step"])})
+            except (ValueError, TypeError, KeyError):
+                log.warning("%s: line %d could not be read and is left out", self.path.name, number)
+        return rows
 
     def keep_until(self, step: int) -> None:
         """Drops the rows after `step`, which a resumed run will write again; the file is replaced in one move."""
         kept = [row for row in self.read() if row["step"] <= step]
-        fresh = self.path.with_suffix(".tmp")
-        fresh.write_text("".join(json.dumps(row) + "\n" for row in kept))
-        os.replace(fresh, self.path)
+        write_whole(self.path, "".join(_line(row) for row in kept))
+
+
+def _line(row: dict[str, Any]) -> str:
+    finite = {name: _null(value) for name, value in row.items()}
+    return json.dumps(finite, allow_nan=False) + "\n"
+
+
+def _null(value: Any) -> Any:
+    """JSON has no NaN or infinity: null stands for them."""
+    if isinstance(value, list):
+        return [_null(item) for item in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else None

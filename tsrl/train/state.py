@@ -52,7 +52,7 @@ def make_step(method: Method, optimizer: optax.GradientTransformation, total_ste
 
     Returns:
       `(state, data, plan, index [b], seed) -> (state, metrics)`; `index` holds this device's row ids, metrics
-      are scalars equal on all devices: loss, grad_norm and the method's own.
+      are scalars equal on all devices: loss, grad_norm, param_norm (after the update) and the method's own.
     """
 
     def step(state: State, data: Batch, plan: Plan, index: Array, seed: Array) -> tuple[State, Metrics]:
@@ -66,7 +66,8 @@ def make_step(method: Method, optimizer: optax.GradientTransformation, total_ste
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         aux = method.after_step(params, aux, state.step, total_steps)
-        metrics = {"loss": loss, "grad_norm": optax.tree.norm(gradient), **metrics}
+        norms = {"grad_norm": optax.tree.norm(gradient), "param_norm": optax.tree.norm(params)}
+        metrics = {"loss": loss, **norms, **metrics}
         return State(state.step + 1, params, opt_state, aux), metrics
 
     return step
