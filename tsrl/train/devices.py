@@ -19,11 +19,14 @@ def usable_devices(batch_size: int, available: Sequence[jax.Device] | None = Non
     return devices[:count]
 
 
-def _together(step: Step) -> Step:
+def together(step: Step) -> Step:
+    """A step of several seeds under `vmap`; state, row ids and seeds are stacked."""
     return jax.vmap(step, in_axes=(0, None, None, 0, 0))
 
 
-def _one_by_one(step: Step) -> Step:
+def one_by_one(step: Step) -> Step:
+    """A step of several seeds in turn inside one program; arguments as for `together`."""
+
     def stepped(state: State, data: Batch, plan: Plan, index: Array, seeds: Array) -> tuple[State, Metrics]:
         return lax.map(lambda own: step(own[0], data, plan, own[1], own[2]), (state, index, seeds))
 
@@ -39,9 +42,9 @@ class DeviceStep:
 
     def __init__(self, step: Step, devices: Sequence[jax.Device]):
         self.devices = list(devices)
-        # Measured on two CPU cores, three seeds of the published TS2Vec at T = 100, B = 8: 225 ms a step one after the
-        # other in one program, 315 ms under vmap, whose batched products also round differently from a solo run's.
-        over_seeds = _one_by_one if self.devices[0].platform == "cpu" else _together
+        # On CPUs one by one is faster (benchmarks/train_step.py), and vmap's batched products round differently from a
+        # solo run's.
+        over_seeds = one_by_one if self.devices[0].platform == "cpu" else together
         self._step = jax.pmap(
             over_seeds(step),
             axis_name=AXIS,
