@@ -45,7 +45,7 @@ def result_cells(report: dict[str, Any]) -> Cells:
     """
     scores = {metric: score_text([result[metric] for result in report["results"]]) for metric in _METRICS}
     quoted = report["published"].get("accuracy")
-    header = ("Method", "Data set", "Seeds", "Accuracy", "Published accuracy", "Macro-F1", "Kappa")
+    header = ("Method", "Data set", "Seeds", "Accuracy", "Published", "Macro-F1", "Kappa")
     row = (
         report["method"],
         report["dataset"]["name"],

@@ -50,10 +50,9 @@ class Checkpoints:
 
     def _manager(self) -> ocp.CheckpointManager:
         if self._open is None:
-            options = (
-                ocp.CheckpointManagerOptions(read_only=True)
-                if self._read_only
-                else ocp.CheckpointManagerOptions(max_to_keep=self._keep, cleanup_tmp_directories=True)
+            writes = not self._read_only
+            options = ocp.CheckpointManagerOptions(
+                max_to_keep=self._keep, create=writes, cleanup_tmp_directories=writes
             )
             self._open = ocp.CheckpointManager(self.folder, options=options)
         return self._open
