@@ -1,14 +1,14 @@
-"""TS2Vec: trains on one data set and classifies its frozen embeddings, as the paper does.
+"""TS2Vec: trains on one data set and judges its frozen representations, as the paper does and beside controls.
 
 Paper: Yue et al. (2022), TS2Vec: Towards Universal Representation of Time Series, arXiv 2106.10466.
-Settings: the released code's, for all UCR and UEA sets.
+Settings: the released code's, for all tasks and sets.
 Command: python experiments/ts2vec.py
-Overrides: --dataset GunPoint --data-dir DIR, --seeds 5, --train.steps 600, --encoder.depth 5
+Overrides: --dataset GunPoint --data-dir DIR, --seeds 5, --task forecast --dataset ETTh1, --task anomaly --dataset NAB
 """
 
 from tsrl.config import Config, Train, options
 from tsrl.encoders import DilatedConv
-from tsrl.experiment import main
+from tsrl.script import main
 
 CONFIG = Config(
     dataset="BasicMotions",

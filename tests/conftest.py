@@ -8,6 +8,10 @@ flags = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_lev
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+# Two workers share two cores: small fits of scikit-learn are several times slower when their threads compete.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -35,3 +39,12 @@ def waves(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "waves.npz"
     np.savez(path, **arrays)
     return path
+
+
+@pytest.fixture
+def real_data():
+    """The data folder; skips without one."""
+    folder = os.environ.get("TSRL_DATA_DIR")
+    if not folder:
+        pytest.skip("TSRL_DATA_DIR names no data folder")
+    return folder

@@ -1,5 +1,7 @@
 """Teacher, queue, epoch plan and dict of fields go through the unchanged loop: exact resume, device parity."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -148,6 +150,90 @@ def test_loss_is_pure_and_jit_equals_eager():
     assert compiled(params, aux, data, key)[0] == first
     with jax.disable_jit():
         np.testing.assert_allclose(method.loss(params, aux, data, key)[0], first, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_weights_are_what_embed_uses_and_can_be_put_back(name):
+    make, data = METHODS[name]
+    method, batch = make(), data.take(jnp.arange(4))
+    params, aux = jax.jit(method.init)(jax.random.key(0), batch)
+    weights, rebuild = method.weights(params, aux)
+    assert all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(weights))
+    z = method.embed(params, aux, batch)
+    np.testing.assert_array_equal(method.embed(*rebuild(weights), batch), z)
+    assert abs(method.embed(*rebuild(jax.tree.map(lambda leaf: 2 * leaf, weights)), batch) - z).max() > 1e-3
+    assert jax.tree.structure(rebuild(weights)) == jax.tree.structure((params, aux))
+
+
+def test_layers_are_the_blocks_up_to_the_representation():
+    method, data = small_ts2vec(), METHODS["ts2vec"][1]
+    params, aux = jax.jit(method.init)(jax.random.key(0), data)
+    # The average is what encodes.
+    other = jax.tree.map(jnp.zeros_like, params)
+    layers, encoded = method.layers(other, aux, data), method.encode(other, aux, data)
+    assert [z.shape for z in layers] == [encoded.z.shape] * 2
+    np.testing.assert_array_equal(layers[-1], encoded.z)
+    assert abs(layers[0] - layers[1]).max() > 1e-3
+    names = {"block_1_conv_0", "block_1_conv_1", "block_1_projection"}
+    without_last = {"front": aux["average"]["front"], "encoder": {**aux["average"]["encoder"]}}
+    for block in names:
+        without_last["encoder"][block] = jax.tree.map(jnp.zeros_like, without_last["encoder"][block])
+    first = method.layers(other, {"average": without_last}, data)
+    np.testing.assert_array_equal(first[0], layers[0])
+    assert not first[1].any()
+
+
+def spread(method, data, params, aux):
+    """A monitor: the standard deviation of the embeddings, and signs of collapse that depend on nothing."""
+    z = method.embed(params, aux, data)
+    return {"effective_rank": 2 + z.std(), "dead_share": jnp.zeros(()), "undefined": jnp.log(-jnp.ones(()))}
+
+
+@pytest.mark.parametrize("seeds", [(3,), (0, 5)])
+def test_monitored_run_resumes_bit_equal_and_trains_the_same(seeds, tmp_path):
+    make, data = METHODS["queue"]
+    settings = {"seeds": seeds, "monitor": partial(spread, make(), data), "checkpoint_every": 4}
+    whole = train("queue", **settings)
+
+    def kill(step, row, speed):
+        if row is not None and step > 6:
+            raise Killed
+
+    checkpoints, file = Checkpoints(tmp_path / "run"), MetricsFile(tmp_path / "metrics.jsonl")
+    stored = {"checkpoints": checkpoints, "metrics_file": file}
+    with pytest.raises(Killed):
+        train("queue", **settings, **stored, report=kill, report_every=1)
+    checkpoints.close()
+    stored["checkpoints"] = checkpoints = Checkpoints(tmp_path / "run")
+    resumed = train("queue", **settings, **stored)
+    checkpoints.close()
+    assert_equal(resumed.state, whole.state)
+    assert file.read() == whole.history
+    assert [row["step"] for row in whole.history if "health" in row] == [4, 8, 11]
+    last = whole.history[-1]["health"]
+    for row in range(len(seeds)):
+        own = jax.tree.map(lambda leaf, row=row: leaf[row], (whole.state.params, whole.state.aux))
+        found = {name: np.atleast_1d(numbers)[row] for name, numbers in last.items()}
+        assert found["effective_rank"] == pytest.approx(float(spread(make(), data, *own)["effective_rank"]), rel=1e-5)
+        assert found["undefined"] is None
+    plain = train("queue", seeds=seeds)
+    assert_equal(plain.state, whole.state)
+    assert plain.history == [{name: row[name] for name in row if name != "health"} for row in whole.history]
+
+
+@pytest.mark.parametrize(
+    ("health", "shown"),
+    [
+        ({"effective_rank": 1.25, "dead_share": 0.0}, "effective rank 1.2, 0 % dead dimensions at step 4 of seed 0"),
+        ({"effective_rank": 30.0, "dead_share": 0.95}, "effective rank 30.0, 95 % dead dimensions at step 4 of seed 0"),
+        ({"effective_rank": 2.5, "dead_share": 0.9}, None),
+        ({"uniformity": -0.1}, None),
+    ],
+)
+def test_collapse_is_said_once(health, shown, caplog):
+    monitor = lambda params, aux: {name: jnp.float32(value) for name, value in health.items()}  # noqa: E731
+    train("queue", monitor=monitor, checkpoint_every=4)
+    assert caplog.messages == ([] if shown is None else [f"representations have collapsed: {shown}"])
 
 
 @pytest.mark.parametrize(

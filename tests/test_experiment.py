@@ -17,17 +17,22 @@ import tsrl
 from tsrl.cli import experiment_scripts
 from tsrl.cli import main as tsrl_command
 from tsrl.config import Config, Train, config_json, model_from_json, options
+from tsrl.data import load
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
-from tsrl.experiment import experiment, main
+from tsrl.evaluate.classify import evaluate_svc
+from tsrl.experiment import experiment
+from tsrl.report.schema import ROLES, check_report
+from tsrl.script import main
 from tsrl.workdir import default_workdir
 
 ROOT = Path(__file__).parents[1]
-SMALL = ["--encoder.width", "4", "--encoder.features", "6", "--encoder.depth", "1", "--quiet"]
+SMALL = ["--encoder.width", "4", "--encoder.features", "6", "--encoder.depth", "1", "--quiet", "--no-controls"]
 CONFIG = Config(
     method=options("ts2vec"),
     encoder=DilatedConv(width=4, features=6, depth=1),
     train=Train(steps=6, batch_size=4, checkpoint_every=2),
+    controls=False,
     quiet=True,
 )
 
@@ -52,15 +57,20 @@ def test_a_run_leaves_a_whole_report(finished):
     saved = json.loads((workdir / "report.json").read_text())
     assert saved == {name: value for name, value in report.items() if name != "workdir"}
     assert saved["seeds"] == [3, 4]
-    assert [row["seed"] for row in saved["results"]] == [3, 4]
-    accuracies = [row["accuracy"] for row in saved["results"]]
-    assert saved["mean"]["accuracy"] == pytest.approx(np.mean(accuracies))
-    assert saved["std"]["accuracy"] == pytest.approx(np.std(accuracies, ddof=1))
+    check_report(saved)
+    rows = [(row["model"], row["protocol"], row["seed"]) for row in saved["results"]]
+    assert sorted(rows) == [
+        ("ts2vec", name, seed) for name in ("logistic", "nearest", "rich", "svc") for seed in (3, 4)
+    ]
+    assert all(0 <= row["scores"]["accuracy"] <= 1 for row in saved["results"])
+    assert [row["seed"] for row in saved["health"]] == [3, 4]
     assert saved["command"] == "the command"
     assert saved["versions"]["jax"]
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert all(len(row["loss"]) == 2 for row in rows)
+    assert ["health" in row for row in rows] == [False, True] * 3
+    assert all(1 <= rank <= 6 for rank in rows[-1]["health"]["effective_rank"])
     page = (workdir / "report.html").read_text()
     assert "waves" in page
     assert "http://" not in page.split("<script")[0]
@@ -113,6 +123,86 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(waves, tmp_path, caplo
     assert re.search(r"checkpoint could not be read, going back to step 4 \(step 6: ", caplog.text)
     assert again["results"] == whole["results"]
     np.testing.assert_array_equal(params_of(tmp_path / "run"), final)
+
+
+def test_controls_stand_beside_the_method(waves, tmp_path):
+    """The untrained encoder has the initial weights of the run, and every protocol the method has."""
+    config = replace(CONFIG, dataset=str(waves), workdir=tmp_path / "run", controls=True)
+    report = experiment(config)
+    protocols = {role: {row["protocol"] for row in report["results"] if row["role"] == role} for role in ROLES}
+    assert protocols["untrained"] == protocols["method"] == {"svc", "logistic", "nearest", "rich"}
+    controls = {row["model"] for row in report["results"] if row["role"] == "control"}
+    assert controls == {"MiniRocket", "MultiRocket", "1-NN DTW", "1-NN Euclidean", "raw SVC"}
+    assert set(report["protocol"]) == {*protocols["method"], "control"}
+
+
+def test_a_finished_report_is_reused_only_for_the_same_evaluation(finished):
+    config, before = finished
+    text = (config.workdir / "report.json").read_text()
+    assert experiment(config, "reused", reuse=True)["command"] != "reused"
+    assert (config.workdir / "report.json").read_text() == text
+    other = replace(config, classify=replace(config.classify, few_labels=False))
+    assert experiment(other, "another evaluation", reuse=True)["command"] == "another evaluation"
+    assert experiment(config, before["command"])["results"] == before["results"]
+
+
+def test_selection_of_the_paper_takes_the_best_test_checkpoint_and_says_so(waves, tmp_path):
+    config = replace(CONFIG, dataset=str(waves), workdir=tmp_path / "run", selection="paper")
+    report = experiment(config)
+    assert report["selection"] == "paper"
+    assert all(row["chosen"]["optimistic"] for row in report["results"])
+    tried = {row["protocol"]: [] for row in report["results"]}
+    data = load(str(waves))
+    for step in (2, 4, 6):
+        model = tsrl.load(tmp_path / "run", step=step)
+        tried["svc"].append(
+            evaluate_svc(model.embed(data.x_train), data.y_train, model.embed(data.x_test), data.y_test)
+        )
+    best = next(row for row in report["results"] if row["protocol"] == "svc")
+    assert best["scores"]["accuracy"] == max(scores["accuracy"] for scores in tried["svc"])
+    assert "optimistic" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_several_data_sets_are_compared(waves, tmp_path, capsys):
+    with np.load(waves) as stored:
+        arrays = dict(stored)
+    for name in ("one", "two"):
+        arrays["x_train"] = arrays["x_train"] + 0.1
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    flags = ["--datasets", "one,two", "--data-dir", str(tmp_path), "--workdir", str(tmp_path / "suite")]
+    main(CONFIG, flags)
+    found = json.loads((tmp_path / "suite" / "comparison.json").read_text())
+    assert found["datasets"] == ["one", "two"]
+    assert {line["protocol"] for line in found["lines"]} == {"svc", "rich"}
+    assert found["wall_s"] > 0
+    assert (tmp_path / "suite" / "comparison.svg").read_text().startswith("<svg")
+    assert {"one", "two", "comparison.html"} <= set(files(tmp_path / "suite"))
+    assert "one" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main(CONFIG, ["--datasets", "one,tow", "--data-dir", str(tmp_path), "--workdir", str(tmp_path / "none")])
+    assert stop.value.code == 2
+    assert not (tmp_path / "none").exists()
+
+
+def test_embeddings_from_elsewhere_are_judged_alike(finished, waves, tmp_path, capsys):
+    config, _ = finished
+    alone = experiment(config)
+    file = config.workdir / "embeddings.npz"
+    tsrl_command(["evaluate", "--embeddings", str(file), "--seed", "3", "--out", str(tmp_path / "out")])
+    judged = json.loads((tmp_path / "out" / "report.json").read_text())
+    check_report(judged)
+    own = {(row["protocol"], row["seed"]): row["scores"] for row in alone["results"] if row["protocol"] != "rich"}
+    assert {(row["protocol"], row["seed"]): row["scores"] for row in judged["results"]} == own
+    assert "embeddings" in capsys.readouterr().out
+    for flags, message in [
+        (["--task", "finetune"], "needs the model itself"),
+        (["--task", "forecast"], "want z, x, borders as well"),
+        (["--embeddings", "absent.npz"], "found no file"),
+    ]:
+        with pytest.raises(SystemExit) as stop:
+            tsrl_command(["evaluate", "--embeddings", str(file), *flags])
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
 
 
 def test_unlabelled_series_are_embedded_without_scores(tmp_path):
@@ -343,10 +433,13 @@ def test_the_script_and_the_command_share_one_config():
     import runpy
 
     config = runpy.run_path(str(scripts["ts2vec"]))["CONFIG"]
+    assert config.controls
     assert config.dataset == "BasicMotions"
     method, encoder = model_from_json(json.loads(json.dumps(config_json(config))))
     assert (method, encoder) == (config.method, config.encoder)
     assert default_workdir(replace(config, seeds=3)) == Path("runs/ts2vec-BasicMotions-seed0-2")
+    forecast = replace(config, task="forecast", dataset="ETTh1")
+    assert default_workdir(forecast) == Path("runs/ts2vec-forecast-ETTh1-seed0")
 
 
 def test_a_model_of_another_version_is_refused():

@@ -22,6 +22,7 @@ from tsrl.types import as_batch
 from tsrl.views import take_crop
 
 TESTED = {"ts2vec_losses", "ts2vec_encoder", "ts2vec_encode", "ts2vec_train", "ts2vec_utils"}
+TESTED |= {"ts2vec_anomaly", "ts2vec_ad_metrics"}  # in test_golden_anomaly.py
 
 
 def test_golden_files_are_all_tested():

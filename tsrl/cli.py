@@ -10,7 +10,12 @@ from tsrl.errors import nearest
 
 
 def main(args: list[str] | None = None) -> None:
-    """`tsrl train NAME [flags]`: the same as `python experiments/NAME.py [flags]`; `NAME --help` lists the flags."""
+    """The `tsrl` command.
+
+    `tsrl train NAME [flags]` is the same as `python experiments/NAME.py [flags]`; `tsrl evaluate [flags]` judges
+    embeddings in a file. `--help` after either lists its flags.
+    """
+    args = sys.argv[1:] if args is None else args
     scripts = experiment_scripts()
     parser = argparse.ArgumentParser(prog="tsrl", description=tsrl.__doc__)
     parser.add_argument("--version", action="version", version=f"tsrl {tsrl.__version__}")
@@ -22,13 +27,19 @@ def main(args: list[str] | None = None) -> None:
     )
     train.add_argument("name", help="a method, for example ts2vec")
     train.add_argument("flags", nargs=argparse.REMAINDER, help="flags of the experiment")
+    commands.add_parser("evaluate", help="judge embeddings in an .npz file", add_help=False)
+    if args[:1] == ["evaluate"]:
+        from tsrl.script import evaluate
+
+        evaluate(args[1:])
+        return
     parsed = parser.parse_args(args)
     if parsed.name not in scripts:
         print(f"error: method: found {parsed.name!r}; {nearest(parsed.name, scripts)}", file=sys.stderr)
         raise SystemExit(2)
     # The script is run, not imported: it stays the only place that holds the paper's settings.
     script = runpy.run_path(str(scripts[parsed.name]), run_name="tsrl.cli.script")
-    from tsrl.experiment import main as run_experiment
+    from tsrl.script import main as run_experiment
 
     run_experiment(script["CONFIG"], parsed.flags, f"tsrl train {parsed.name}", script["__doc__"])
 

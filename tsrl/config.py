@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import docstring_parser
 import flax.linen as nn
@@ -93,18 +93,89 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Config:
-    """One run: pre-train on the training split, evaluate the frozen embeddings.
+class Forecast:
+    """The task `forecast`.
+
+    Attributes:
+      horizons: steps ahead; default: those the field reports for the set.
+      univariate: forecast the target column alone.
+      split: of sets other than ETT, whose split is 12, 4 and 4 months.
+      context: steps that a time step's representation sees, itself included.
+      look_back: steps of the window of `window_linear` and of the linear controls; default: 336, for Exchange 96.
+      protocols: how the representations are read.
+    """
+
+    horizons: tuple[int, ...] | None = None
+    univariate: bool = False
+    split: Literal["60/20/20", "70/10/20"] = "60/20/20"
+    context: int = 201
+    look_back: int | None = None
+    protocols: tuple[Literal["last_step_ridge", "window_linear"], ...] = ("last_step_ridge", "window_linear")
+
+
+@dataclass(frozen=True)
+class Classify:
+    """The tasks on labelled series: `classify`, `cluster`, `finetune`.
+
+    Attributes:
+      split: the published one, or a new one of the same sizes that keeps the rows of a recording or subject together,
+        for sets that name them.
+      few_labels: score a classifier on 10 % and 1 % of the labels too, where the set is large enough.
+    """
+
+    split: Literal["published", "grouped"] = "published"
+    few_labels: bool = True
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """The task `anomaly`.
+
+    Attributes:
+      delay: steps after the start of an anomaly within which a detection counts; TS2Vec has 7 for KPI, 3 for Yahoo.
+      train_fraction: share of each series to train on, where the set does not say.
+      window: steps that a time step's representation sees, itself included.
+    """
+
+    delay: int = 7
+    train_fraction: float = 0.5
+    window: int = 201
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How representations are judged.
+
+    Attributes:
+      task: what the representations are judged by.
+      forecast: settings of the task `forecast`.
+      classify: settings of the tasks on labelled series.
+      anomaly: settings of the task `anomaly`.
+    """
+
+    task: Literal["classify", "regress", "cluster", "finetune", "forecast", "anomaly"] = "classify"
+    forecast: Forecast = Forecast()
+    classify: Classify = Classify()
+    anomaly: Anomaly = Anomaly()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Evaluation):
+    """One run: pre-train on the training split, evaluate the frozen representations.
 
     Attributes:
       method: the method's settings.
       encoder: the encoder's sizes.
       train: how it is trained.
-      dataset: a name (`tsrl.data.available()` lists them) or the path of an .npz file.
-      data_dir: folder searched for NAME.npz; default: the environment variable TSRL_DATA_DIR.
+      dataset: a name (`tsrl.data.available()` lists those of series) or the path of a file.
+      datasets: several, separated by commas: a run each, and a comparison of all.
+      data_dir: folder searched for the data set's file; default: the environment variable TSRL_DATA_DIR.
+      controls: score an untrained encoder and methods without an encoder beside the trained one.
+      selection: "paper" keeps every checkpoint and reports the one that is best on *test*, as some papers do; every
+        output calls it optimistic.
       seed: first random seed.
       seeds: how many seeds, from `seed` on, are trained together.
-      workdir: where the run is kept and resumed; default: runs/METHOD-DATASET-seedS, or -seedS-E for several.
+      workdir: where the run is kept and resumed; default: a folder in runs/ named after method, task, data set, seeds.
       overwrite: start anew in a workdir that holds another run.
       quiet: no progress bar.
     """
@@ -113,7 +184,10 @@ class Config:
     encoder: nn.Module
     train: Train = Train()
     dataset: str = "BasicMotions"
+    datasets: str = ""
     data_dir: Path | None = None
+    controls: bool = True
+    selection: Literal["validation", "paper"] = "validation"
     seed: int = 0
     seeds: int = 1
     workdir: Path | None = None
@@ -151,11 +225,30 @@ def model_from_json(record: dict[str, Any]) -> tuple[Options, nn.Module]:
 
 
 def config_json(config: Config) -> dict[str, Any]:
-    """Everything that decides a run's result, as JSON values; not where it is kept or how it is shown."""
+    """Everything that decides what is trained, as JSON values; not how it is judged, kept or shown.
+
+    The data itself is recorded by a hash (`Dataset.fingerprint`), of the part and the columns that a task trains on by
+    the settings here.
+    """
+    parts: dict[str, dict[str, Any]] = {
+        "forecast": {"univariate": config.forecast.univariate, "split": config.forecast.split},
+        "anomaly": {"train_fraction": config.anomaly.train_fraction},
+    }
+    trained_on = parts.get(config.task, {"split": config.classify.split})
     return {
         **model_json(config.method, config.encoder),
         "train": dataclasses.asdict(config.train),
+        "task": config.task,
+        "trained_on": trained_on,
         "dataset": Path(config.dataset).name,
         "seed": config.seed,
         "seeds": config.seeds,
+        "selection": config.selection,
     }
+
+
+def evaluation_json(config: Evaluation) -> dict[str, Any]:
+    """How the representations are judged, as JSON values."""
+    settings = {name: dataclasses.asdict(getattr(config, name)) for name in ("forecast", "classify", "anomaly")}
+    own = {"forecast": "forecast", "anomaly": "anomaly"}.get(config.task, "classify")
+    return {"task": config.task, **{name: value for name, value in settings.items() if name == own}}

@@ -12,7 +12,7 @@ from tsrl.config import Options, model_from_json, model_json
 from tsrl.data.scaling import Scaler
 from tsrl.data.series import check_series
 from tsrl.errors import InputError
-from tsrl.evaluate.embed import EncodeMask, Pooling, embed_series, encode_series
+from tsrl.evaluate.embed import EncodeMask, Pooling, Readout, embed_series, encode_series, readout_series
 from tsrl.files import write_whole
 from tsrl.train.checkpoints import Checkpoints, like
 from tsrl.types import Aux, Params, as_batch
@@ -115,6 +115,22 @@ class Embedder:
             return self.encode(x, pooling=pooling, batch_size=batch_size)
         return embed_series(self.method, self.params, self.aux, self._prepare(x), batch_size)
 
+    def read_out(self, x: Any, readout: Readout, *, batch_size: int | None = None) -> np.ndarray:
+        """One vector per series, made of the outputs of all blocks of the encoder.
+
+        Args:
+          x: `[N, T, C]` floats, NaN = missing.
+          readout: `(layers: list of [n, S, D_i], mask [n, S]) -> [n, F]`, for example `evaluate.probes.rich_readout`.
+          batch_size: series at a time.
+
+        Returns:
+          `[N, F]` float32.
+
+        Raises:
+          InputError: another rank or channel count, infinite values, no values.
+        """
+        return readout_series(self.method, self.params, self.aux, self._prepare(x), readout, batch_size)
+
     def _prepare(self, x: Any) -> np.ndarray:
         x = check_series(x, min_length=1)
         if x.shape[2] != self.channels:
@@ -154,12 +170,13 @@ def model_meta(channels: int, length: int, scaler: Scaler | None) -> dict[str, A
     return {"channels": channels, "length": length, "scaler": scaling}
 
 
-def load(folder: Path | str, seed: int | None = None) -> Embedder:
+def load(folder: Path | str, seed: int | None = None, step: int | None = None) -> Embedder:
     """A model from a folder that `Embedder.save` wrote or from the workdir of a training run.
 
     Args:
-      folder: holds config.json and checkpoints/; the newest readable checkpoint counts.
+      folder: holds config.json and checkpoints/.
       seed: which of the seeds that were trained together; default the first.
+      step: the checkpoint after this many updates; default the newest readable one.
 
     Raises:
       InputError: no model there, a damaged one, or a seed it does not hold.
@@ -182,7 +199,7 @@ def load(folder: Path | str, seed: int | None = None) -> Embedder:
         params, aux = jax.eval_shape(init, seeds)
         return {"model": like({"params": params, "aux": aux})}
 
-    restored = checkpoints.restore(structure)
+    restored = checkpoints.restore(structure, step)
     checkpoints.close()
     seeds = restored.meta["seeds"]
     if seed is not None and seed not in seeds:

@@ -1,136 +1,66 @@
-"""One experiment from the command line to the report; every script and `tsrl train` go through `main`."""
+"""One run: train, restore the checkpoint, score it beside its controls, write everything to the workdir."""
 
 import json
 import logging
 import math
 import os
 import platform
-import shlex
-import signal
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-import tyro
-from rich.console import Console
 
-from tsrl.config import Config, config_json
-from tsrl.data.named import Dataset, load
-from tsrl.data.scaling import fit_archive_scaler
+from tsrl.config import Config, config_json, evaluation_json
 from tsrl.embedder import load as load_model
-from tsrl.errors import InputError, TrainingDiverged
-from tsrl.evaluate.classify import evaluate_svc
+from tsrl.evaluate.health import health
 from tsrl.files import write_whole
-from tsrl.pretraining import prepare, run
+from tsrl.pretraining import Job, prepare, run, untrained
 from tsrl.report.page import write_page
-from tsrl.report.published import published
-from tsrl.report.table import mean_and_std, results_table
+from tsrl.report.published import published_rows
+from tsrl.report.schema import METRICS, SCHEMA, Row
+from tsrl.tasks import TASKS
+from tsrl.tasks.base import Scored, Source, Task
+from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.metrics import MetricsFile
 from tsrl.workdir import default_workdir, open_workdir
 
 log = logging.getLogger("tsrl")
 
-SCHEMA = 1
-SCORES = ("accuracy", "macro_f1", "kappa")
 
-
-def main(
-    default: Config, args: list[str] | None = None, prog: str | None = None, description: str | None = None
-) -> None:
-    """Reads flags over `default`, runs the experiment, prints its table.
-
-    Exit codes: 0 done, or stopped by SIGTERM with what there was saved; 2 wrong input; 1 the loss was no longer finite;
-    130 stopped by Ctrl-C with what there was saved.
-
-    Args:
-      default: the settings that flags replace.
-      args: the flags; default: those of this process.
-      prog: the command's name in help texts and in the report.
-      description: the help's first words; default: the docstring of the script that runs.
-    """
-    args = sys.argv[1:] if args is None else args
-    prog = prog or f"python {sys.argv[0]}"
-    stderr = Console(stderr=True)
-
-    def leave(message: str, code: int) -> NoReturn:
-        stderr.print(message, markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(code) from None
-
-    try:
-        with _terminated_by_exception():
-            description = description or sys.modules["__main__"].__doc__
-            config = tyro.cli(Config, default=default, args=args, prog=prog, description=description)
-            report = experiment(config, shlex.join([*prog.split(), *args]))
-    except InputError as error:
-        leave(f"error: {error}", 2)
-    except TrainingDiverged as error:
-        leave(f"stopped: {error}", 1)
-    except KeyboardInterrupt:
-        leave("stopped; the same command resumes", 130)
-    except _Terminated:
-        leave("stopped; the same command resumes", 0)
-    if "stopped" in report:
-        code = 130 if report["stopped"] == signal.SIGINT else 0
-        leave(f"stopped at step {report['step']}, saved; the same command resumes", code)
-    console = Console()
-    console.print(results_table(report))
-    console.print(f"run: {report['workdir']}", highlight=False, soft_wrap=True)
-
-
-class _Terminated(BaseException):
-    """SIGTERM outside the training loop, which has its own way to stop."""
-
-
-@contextmanager
-def _terminated_by_exception() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def experiment(config: Config, command: str = "") -> dict[str, Any]:
+def experiment(config: Config, command: str = "", reuse: bool = False) -> dict[str, Any]:
     """Trains, restores the saved checkpoint, evaluates it, writes everything to the workdir.
 
     Args:
-      config: the run.
+      config: the run, of one data set.
       command: recorded in the report.
+      reuse: a report that the workdir has of this very run, by the same version, is returned instead.
 
     Returns:
-      The report as written to report.json with the `workdir`; or `stopped` (a signal) and `step`.
+      The report as written to report.json (schema: `tsrl.report.schema`) with the `workdir`; or `stopped` (a signal)
+      and `step`.
 
     Raises:
       InputError: wrong input; nothing has been written.
       TrainingDiverged: a loss is not finite; checkpoints from before are kept.
     """
-    dataset = load(config.dataset, config.data_dir)
-    if dataset.y_train is not None and dataset.y_test is not None and len(np.unique(dataset.y_train)) < 2:
-        raise InputError(f"y_train: found one class in {dataset.name}, want two or more to classify, or no labels")
-    job = prepare(config, dataset.x_train, fit_archive_scaler(dataset.x_train, dataset.name))
-    if dataset.x_test is not None and dataset.x_test.shape[2] != job.channels:
-        raise InputError(f"x_test: found {dataset.x_test.shape[2]} channels, want {job.channels} as in x_train")
+    task = TASKS[config.task]
+    data = task.load(config)
+    training = task.training(config, data)
+    job = prepare(config, training.x, training.scaler)
     workdir = config.workdir or default_workdir(config)
-    record = config_json(config) | {"data": dataset.fingerprint()}
+    record = config_json(config) | {"data": task.fingerprint(data)}
+    settings = evaluation_json(config) | {"controls": config.controls}
+    if reuse and not config.overwrite and (held := _held(workdir, record, settings)):
+        return held | {"workdir": str(workdir)}
     with open_workdir(workdir, record, config.overwrite):
         fitted = run(job, workdir, config.quiet)
         if fitted.stopped is not None:
             return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}
-        report, arrays = evaluate(config, dataset, workdir)
+        report, arrays = evaluate(config, task, data, job, workdir)
         report |= {
             "steps": job.steps,
             "batch_size": job.batch_size,
@@ -138,12 +68,17 @@ def experiment(config: Config, command: str = "") -> dict[str, Any]:
             "hardware": hardware(),
             "command": command,
             "config": record,
+            "evaluation": settings,
         }
         report["wall_s"] = {"train": round(fitted.seconds, 3), **report["wall_s"]}
+        report = nan_as_null(report)
         _write_embeddings(workdir / "embeddings.npz", arrays)
-        write_whole(workdir / "report.json", json.dumps(_nan_as_null(report), indent=2, allow_nan=False) + "\n")
-        several = config.seeds > 1
-        shown = {name: z[0] if name.startswith("z_") and several else z for name, z in arrays.items()}
+        write_whole(workdir / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
+        # The page draws the first seed; labels have no axis of seeds.
+        own = task.labels(config, data)
+        shown = {name: z if name in own or config.seeds == 1 else z[0] for name, z in arrays.items()}
+        if task.picture is not None:
+            shown |= task.picture(config, data, shown)
         curve = MetricsFile(workdir / "metrics.jsonl").read()
         try:
             write_page(workdir / "report.html", report, curve, shown)
@@ -152,67 +87,99 @@ def experiment(config: Config, command: str = "") -> dict[str, Any]:
     return report | {"workdir": str(workdir)}
 
 
-def evaluate(config: Config, dataset: Dataset, workdir: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Embeds both splits with each restored seed and fits the paper's classifier on the frozen embeddings.
+def evaluate(
+    config: Config, task: Task, data: Any, job: Job, workdir: Path
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Scores each restored seed, and beside it the same encoder untrained and the task's controls.
 
     Returns:
       The report's part about data, protocol and scores, and the arrays of embeddings.npz.
     """
-    results: list[dict[str, Any]] = []
-    embedded: dict[str, list[np.ndarray]] = {"z_train": [], "z_test": []}
-    encode_s = evaluate_s = 0.0
+    started = time.perf_counter()
+    name, rows, embedded, healths = config.method.name, [], [], []
     for seed in config.seed_list():
-        model = load_model(workdir, seed)
-        start = time.perf_counter()
-        z_train = model.embed(dataset.x_train)
-        z_test = None if dataset.x_test is None else model.embed(dataset.x_test)
-        encoded = time.perf_counter()
-        embedded["z_train"].append(z_train)
-        if z_test is not None:
-            embedded["z_test"].append(z_test)
-            if dataset.y_train is not None and dataset.y_test is not None:
-                scores = evaluate_svc(z_train, dataset.y_train, z_test, dataset.y_test, seed=seed)
-                results.append({"seed": seed, **scores})
-        encode_s += encoded - start
-        evaluate_s += time.perf_counter() - encoded
-    arrays = {name: np.stack(z) if len(z) > 1 else z[0] for name, z in embedded.items() if z}
-    arrays |= {name: y for name in ("y_train", "y_test") if (y := getattr(dataset, name)) is not None}
-    over_seeds = {score: mean_and_std([row[score] for row in results]) for score in SCORES} if results else {}
-    found = published(config.method.name, dataset.name, "accuracy")
+        scored = _scored(config, task, data, name, seed, workdir)
+        rows += scored.rows
+        embedded.append(scored.embeddings)
+        whole = scored.embeddings.get("z_test", scored.embeddings.get("z"))
+        if whole is not None and len(whole) > 1:
+            healths.append({"seed": seed, **{name: float(value) for name, value in health(jnp.asarray(whole)).items()}})
+    trained = time.perf_counter()
+    if config.controls:
+        for seed in config.seed_list():
+            rows += task.score(config, data, untrained(job, seed), Source("untrained", "untrained", seed)).rows
+        rows += task.controls(config, data)
+    arrays = {name: np.stack(each) if len(each) > 1 else each[0] for name, each in _by_name(embedded).items()}
+    used = {row["protocol"] for row in rows}
     report = {
         "schema": SCHEMA,
-        "task": "classify",
-        "method": config.method.name,
-        "dataset": {
-            "name": dataset.name,
-            "source": dataset.source,
-            "n_train": len(dataset.x_train),
-            "n_test": 0 if dataset.x_test is None else len(dataset.x_test),
-            "length": dataset.x_train.shape[1],
-            "channels": dataset.x_train.shape[2],
-            "classes": list(dataset.classes),
-        },
-        "protocol": {
-            "classifier": "RBF SVC on frozen embeddings",
-            "selection": "C by 5-fold cross-validation on train",
-            "scaling": "archive protocol, statistics of train only",
-        },
+        "task": config.task,
+        "method": name,
+        "dataset": task.dataset(config, data),
+        "protocol": {protocol: words for protocol, words in task.protocols.items() if protocol in used},
+        "selection": config.selection,
         "seeds": config.seed_list(),
-        "results": results,
-        "mean": {score: mean for score, (mean, _) in over_seeds.items()},
-        "std": {score: std for score, (_, std) in over_seeds.items()},
-        "published": {} if found is None else {"accuracy": {"value": found.value, "source": found.source}},
-        "wall_s": {"encode": round(encode_s, 3), "evaluate": round(evaluate_s, 3)},
+        "results": rows,
+        "published": published_rows(name, task.dataset(config, data), config.task),
+        "health": healths,
+        "wall_s": {"evaluate": round(trained - started, 3), "controls": round(time.perf_counter() - trained, 3)},
     }
-    return report, arrays
+    return report, arrays | task.labels(config, data)
 
 
-def _nan_as_null(value: Any) -> Any:
+def _scored(config: Config, task: Task, data: Any, name: str, seed: int, workdir: Path) -> Scored:
+    """The trained model of one seed: its last checkpoint; under selection "paper" the best of all on test."""
+    source = Source(name, "method", seed)
+    scored = task.score(config, data, load_model(workdir, seed), source)
+    if config.selection == "validation":
+        return scored
+    *earlier, last = Checkpoints(workdir / "checkpoints", read_only=True).steps()
+    rows = [_at(row, last) for row in scored.rows]
+    for step in earlier:
+        rows += [_at(row, step) for row in task.score(config, data, load_model(workdir, seed, step), source).rows]
+    return Scored(_best_on_test(rows), scored.embeddings)
+
+
+def _at(row: Row, step: int) -> Row:
+    return Row(**{**row, "chosen": {**row["chosen"], "checkpoint": step, "optimistic": True}})
+
+
+def _best_on_test(rows: list[Row]) -> list[Row]:
+    """Of the rows of one protocol and cell, the one whose first score is best: TimeDRL's way to report a number."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        metric, value = next(iter(row["scores"].items()))
+        place = json.dumps([row["protocol"], row["cell"]], sort_keys=True)
+        held = best[place]["scores"][metric] if place in best else None
+        better = held is None or (value is not None and (value > held) == METRICS[metric].higher_is_better)
+        if better and value != held:
+            best[place] = row
+    return list(best.values())
+
+
+def _held(workdir: Path, record: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any] | None:
+    """The report of the same run, judged in the same way by the same version; None where there is none."""
+    path = workdir / "report.json"
+    if not path.is_file():
+        return None
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    wanted = {"schema": SCHEMA, "config": record, "evaluation": settings, "versions": versions()}
+    return held if isinstance(held, dict) and {name: held.get(name) for name in wanted} == wanted else None
+
+
+def _by_name(embedded: list[dict[str, np.ndarray]]) -> dict[str, list[np.ndarray]]:
+    return {name: [arrays[name] for arrays in embedded] for name in embedded[0]}
+
+
+def nan_as_null(value: Any) -> Any:
     """JSON has no NaN; a score that is not defined is null."""
     if isinstance(value, dict):
-        return {name: _nan_as_null(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_nan_as_null(item) for item in value]
+        return {name: nan_as_null(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [nan_as_null(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -225,8 +192,14 @@ def _write_embeddings(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of Python and the libraries that decide a result."""
-    names = ("tsrl", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    names = ("tsrl", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn", "aeon")
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {"python": platform.python_version(), **found}
 
 
 def hardware() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 import os
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from tsrl.data.series import check_series, prepare_train
 from tsrl.embedder import Embedder, model_meta
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
+from tsrl.evaluate.health import training_monitor
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices
 from tsrl.train.loop import Fitted, check, fit
 from tsrl.train.metrics import MetricsFile
 from tsrl.train.progress import progress_bar
-from tsrl.train.state import init_state, make_step
+from tsrl.train.state import State, init_state, make_step
 from tsrl.types import Batch, Method, Plan, as_batch
 from tsrl.views import random_window
 
@@ -115,7 +117,9 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
       TrainingDiverged: a loss is not finite.
     """
     enable_compilation_cache()
-    checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints")
+    # The best of all checkpoints can only be told at the end.
+    keep = None if job.config.selection == "paper" else 2
+    checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints", keep)
     try:
         with progress_bar(job.steps, quiet) as report:
             return fit(
@@ -132,10 +136,28 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
                 metrics_file=None if workdir is None else MetricsFile(workdir / "metrics.jsonl"),
                 meta=model_meta(job.channels, job.data.mask.shape[1], job.scaler),
                 report=report,
+                monitor=training_monitor(job.method(None), job.data),
             )
     finally:
         if checkpoints is not None:
             checkpoints.close()
+
+
+def untrained(job: Job, seed: int) -> Embedder:
+    """The model of a seed before its first update: the control that says what training adds.
+
+    Args:
+      job: of the run.
+      seed: the initial weights are those from which `run` trains this seed.
+    """
+    state = jax.jit(partial(init_state, job.method(None), job.optimizer()))(job.data, jnp.uint32(seed))
+    return _embedder(job, state)
+
+
+def _embedder(job: Job, state: State) -> Embedder:
+    config = job.config
+    length = job.data.mask.shape[1]
+    return Embedder(config.method, config.encoder, state.params, state.aux, job.channels, job.scaler, length)
 
 
 def enable_compilation_cache() -> None:
@@ -193,8 +215,6 @@ def pretrain(
         weight_decay=weight_decay,
         max_train_length=max_train_length,
     )
-    config = Config(options(method, **settings), encoder or DilatedConv(), train, seed=seed)
+    config = Config(method=options(method, **settings), encoder=encoder or DilatedConv(), train=train, seed=seed)
     job = prepare(config, x, Scaler.of(check_series(x)) if scale else None)
-    state = jax.tree.map(lambda leaf: np.asarray(leaf[0]), run(job, quiet=quiet).state)
-    length = job.data.mask.shape[1]
-    return Embedder(config.method, config.encoder, state.params, state.aux, job.channels, job.scaler, length)
+    return _embedder(job, jax.tree.map(lambda leaf: np.asarray(leaf[0]), run(job, quiet=quiet).state))

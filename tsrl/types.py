@@ -95,6 +95,11 @@ def unchanged(params: Params, aux: Aux, step: Array, total_steps: int) -> Aux:
     return aux
 
 
+def all_params(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tuple[Params, Aux]]]:
+    """Default `Method.weights`: `encode` uses the parameters themselves."""
+    return params, lambda weights: (weights, aux)
+
+
 class Method(NamedTuple):
     """A self-supervised method: pure functions, made by a factory in `tsrl.methods`.
 
@@ -110,6 +115,10 @@ class Method(NamedTuple):
       after_step: `(params, aux, step, total_steps) -> aux`, once per optimiser update; `step` counts updates from 0.
       before_epoch: `(params, aux, data, key) -> Plan`, on the host, or None.
       predict: `(params, aux, batch) -> [B, H, C]`, supervised forecasters only.
+      layers: `(params, aux, batch) -> [[B, S, D_i], ...]`, the output of every block of the encoder, first to last, at
+        the steps of `encode`; None = `encode(...).z` is the only one.
+      weights: `(params, aux) -> (weights, rebuild)`: the parameters that `encode` and `embed` use, as one pytree of
+        floats, and `rebuild(weights) -> (params, aux)`, which puts changed ones back.
     """
 
     init: Callable[[Key, Batch], tuple[Params, Aux]]
@@ -120,6 +129,8 @@ class Method(NamedTuple):
     after_step: Callable[[Params, Aux, Array, int], Aux] = unchanged
     before_epoch: Callable[[Params, Aux, Batch, Key], Plan] | None = None
     predict: Callable[[Params, Aux, Batch], Array] | None = None
+    layers: Callable[[Params, Aux, Batch], list[Array]] | None = None
+    weights: Callable[[Params, Aux], tuple[Params, Callable[[Params], tuple[Params, Aux]]]] = all_params
 
 
 def as_batch(x: Any, *, mask: Any = None, target: Any = None, index: Any = None) -> Batch:

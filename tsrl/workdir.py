@@ -18,9 +18,10 @@ _LOCK = ".lock"
 
 
 def default_workdir(config: Config) -> Path:
-    """runs/METHOD-DATASET-seedS, with the last seed when there are several."""
+    """runs/METHOD-DATASET-seedS: the task after the method unless it is to classify, and the last of several seeds."""
     seeds = f"seed{config.seed}" + (f"-{config.seed + config.seeds - 1}" if config.seeds > 1 else "")
-    return Path("runs") / f"{config.method.name}-{Path(config.dataset).stem}-{seeds}"
+    task = [] if config.task == "classify" else [config.task]
+    return Path("runs") / "-".join([config.method.name, *task, Path(config.dataset).stem, seeds])
 
 
 @contextmanager

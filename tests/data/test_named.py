@@ -158,3 +158,43 @@ def test_every_listed_set_of_the_data_folder_loads():
         assert DATA_DIR not in dataset.source
         if dataset.y_train is not None:
             assert set(dataset.y_train) == set(range(len(dataset.classes)))
+
+
+def test_a_grouped_split_keeps_groups_together(tmp_path):
+    """Three rows a subject; the published split has rows of most subjects in both parts."""
+    x = np.arange(24 * 5, dtype=np.float32).reshape(24, 5, 1)
+    subject, y = np.arange(24) % 8, np.arange(24) // 3 % 2
+    order = np.random.default_rng(0).permutation(24)
+    parts = {"train": order[:15], "test": order[15:]}
+    arrays = {
+        f"{name}_{split}": a[rows]
+        for split, rows in parts.items()
+        for name, a in (("x", x), ("y", y), ("subject", subject))
+    }
+    np.savez(tmp_path / "people.npz", **arrays)
+    published = load(tmp_path / "people.npz")
+    assert set(published.group_train) & set(published.group_test)
+    split = published.regrouped(3)
+    assert not set(split.group_train) & set(split.group_test)
+    assert len(split.x_train) + len(split.x_test) == 24
+    assert split.source == "npz file people.npz, split by group with seed 3"
+    # Every row keeps its label and its subject.
+    for rows, labels, groups in (
+        (split.x_train, split.y_train, split.group_train),
+        (split.x_test, split.y_test, split.group_test),
+    ):
+        number = (rows[:, 0, 0] / 5).astype(int)
+        np.testing.assert_array_equal(labels, y[number])
+        np.testing.assert_array_equal(groups, subject[number])
+    assert load(tmp_path / "people.npz").regrouped(3).fingerprint() == split.fingerprint()
+    assert published.regrouped(4).fingerprint() != split.fingerprint()
+
+
+def test_a_grouped_split_needs_groups(tmp_path):
+    np.savez(tmp_path / "plain.npz", x_train=np.ones((3, 4, 1)), x_test=np.ones((2, 4, 1)))
+    with pytest.raises(InputError, match=r"found no groups in npz file plain\.npz, want group_train and group_test"):
+        load(tmp_path / "plain.npz").regrouped(0)
+    wrong = {"x_train": np.ones((3, 4, 1)), "x_test": np.ones((2, 4, 1)), "group_train": [1, 2], "group_test": [1, 2]}
+    np.savez(tmp_path / "wrong.npz", **wrong)
+    with pytest.raises(InputError, match=r"group_train: found shape \(2,\), want one group for each series"):
+        load(tmp_path / "wrong.npz")

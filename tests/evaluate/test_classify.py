@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.svm import SVC
 
@@ -103,11 +104,41 @@ def test_kappa_of_one_label_is_undefined():
     assert math.isnan(scores["kappa"])
 
 
+def test_auprc_by_hand():
+    # Class a ranks its rows 1st and 3rd: precision 1 and 2/3 at recall 1/2 and 1; so does class b. Class c ranks its
+    # only row 1st. Class d has none and is left out.
+    decision = np.array([[9, 1, 3, 0], [7, 2, 1, 0], [8, 9, 2, 0], [1, 7, 4, 0], [2, 8, 5, 9]])
+    true = np.array(list("aabbc"))
+    auprc = classification_scores(true, true, np.array(list("abcd")), decision)["auprc"]
+    ranks = [average_precision_score(true == name, decision[:, k]) for k, name in enumerate("abc")]
+    assert auprc == pytest.approx(np.mean(ranks)) == pytest.approx((5 / 6 + 5 / 6 + 1.0) / 3)
+    assert "auprc" not in classification_scores(true, true, np.unique(true))
+
+
+def test_auprc_of_the_only_class_is_one():
+    assert classification_scores(np.zeros(3), np.zeros(3), np.arange(2), np.zeros((3, 2)))["auprc"] == 1.0
+
+
+@pytest.mark.parametrize("counts", [[40, 30, 20], [30, 20]])
+def test_evaluate_scores_the_decision_function(counts):
+    z, y = blobs(counts, spread=5.0)
+    fresh, labels = blobs([c * 2 for c in counts], spread=6.0)
+    result = evaluate_svc(z, y, fresh, labels)
+    svc = fit_svc(z, y)
+    decision = svc.decision_function(fresh)
+    by_class = [-decision, decision] if len(counts) == 2 else decision.T
+    areas = [average_precision_score(labels == k, strength) for k, strength in enumerate(by_class)]
+    assert result["auprc"] == pytest.approx(np.mean(areas))
+    assert result["auprc"] < 1
+    assert result["accuracy"] == svc.score(fresh, labels)
+
+
 def test_evaluate_reports_rows_and_penalty():
     z, y = blobs([20, 20])
     labels = np.array(["left", "right"])[y]
     result = evaluate_svc(z[:30], labels[:30], z[30:], labels[30:])
-    assert result == {"accuracy": 1.0, "macro_f1": 1.0, "kappa": 1.0, "n_train": 30, "n_test": 10, "C": UNBOUNDED_C}
+    scores = {"accuracy": 1.0, "macro_f1": 1.0, "kappa": 1.0, "auprc": 1.0}
+    assert result == scores | {"n_train": 30, "n_test": 10, "C": UNBOUNDED_C}
 
 
 Z, Y = blobs([5, 5])
@@ -124,6 +155,8 @@ HOLED[3, 1] = np.nan
         ((Z, Y[:, None], Z, Y), r"y_train: found shape \(10, 1\)"),
         ((HOLED, Y, Z, Y), "z_train: found NaN or infinity in 1 of 10 rows, the first 3"),
         ((Z, Y, np.full_like(Z, np.inf), Y), "z_test: found NaN or infinity in 10 of 10 rows"),
+        ((Z, np.where(Y, np.nan, 0), Z, Y), "y_train: found NaN or infinity in 5 of 10 rows"),
+        ((Z.astype(str), Y, Z, Y), "z_train: found type <U32, want numbers"),
         ((Z, Y, Z[:, :3], Y), "z_test: found width 3, want z_train's 4"),
         ((Z, 0 * Y, Z, 0 * Y), r"y_train: found 1 class \(\[0\]\), want at least two"),
         ((Z, Y, Z, Y + 1), r"y_test: found labels \[2\], want only labels of y_train: \[0, 1\]"),
@@ -139,3 +172,7 @@ def test_scores_refuse_unknown_labels_and_uneven_rows():
         classification_scores(np.array([0, 2]), np.array([0, 0]), np.arange(2))
     with pytest.raises(InputError, match=r"y_pred: found shape \(1,\)"):
         classification_scores(np.array([0, 1]), np.array([0]), np.arange(2))
+    with pytest.raises(InputError, match=r"decision: found shape \(2,\), want \(2, 2\)"):
+        classification_scores(np.array([0, 1]), np.array([0, 1]), np.arange(2), np.zeros(2))
+    with pytest.raises(InputError, match="decision: found NaN"):
+        classification_scores(np.array([0, 1]), np.array([0, 1]), np.arange(2), np.full((2, 2), np.nan))

@@ -11,6 +11,8 @@ import numpy as np
 from tsrl.errors import InputError
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test", "classes", "x", "y")
+# What rows of one group share: whose, or which recording's, they are.
+_GROUP_KEYS = ("group", "subject", "recording")
 # Beyond it float64 no longer tells whole numbers apart.
 _LARGEST_FLOAT_LABEL = 2.0**53
 _DAMAGED_FILE = "no readable archive, want one written by numpy.savez"
@@ -29,6 +31,8 @@ class Arrays(NamedTuple):
       x_test: `[M, T', C]`, or None.
       y_test: `[M]` int32 class ids, or None.
       classes: name of each id.
+      group_train: `[N]` of any kind, or None.
+      group_test: `[M]`, or None.
     """
 
     x_train: np.ndarray
@@ -36,13 +40,16 @@ class Arrays(NamedTuple):
     x_test: np.ndarray | None
     y_test: np.ndarray | None
     classes: tuple[str, ...]
+    group_train: np.ndarray | None = None
+    group_test: np.ndarray | None = None
 
 
 def read_npz(path: Path) -> Arrays:
     """Reads `x_train` and, where the file has them, `y_train`, `x_test`, `y_test`, `classes`; or `x` and `y` for train.
 
     Args:
-      path: of the file; other keys in it are not read.
+      path: of the file. `group_train` and `group_test` (or `subject_`, `recording_`) say which rows belong together;
+        other keys are not read.
 
     Returns:
       The arrays, labels as class ids.
@@ -59,10 +66,10 @@ def read_npz(path: Path) -> Arrays:
         shown = ", ".join(keys[:10]) + (", ..." if len(keys) > 10 else "")
         raise InputError(f"{source}: found the keys {shown or 'none'}, want x_train or x")
     stored = {}
-    with _readable(source, _DAMAGED_FILE), np.load(path, allow_pickle=False) as archive:
-        for key in _KEYS:
+    with readable(source, _DAMAGED_FILE), np.load(path, allow_pickle=False) as archive:
+        for key in (*_KEYS, *(f"{group}_{split}" for group in _GROUP_KEYS for split in ("train", "test"))):
             if key in keys:
-                with _readable(f"{source}: {key}", _DAMAGED_ARRAY):
+                with readable(f"{source}: {key}", _DAMAGED_ARRAY):
                     stored[key] = archive[key]
     for key, array in stored.items():
         # A member without numpy's header comes back as bytes.
@@ -71,7 +78,11 @@ def read_npz(path: Path) -> Arrays:
     if "x_train" not in stored:
         stored["x_train"] = stored["x"]
         stored |= {"y_train": stored["y"]} if "y" in stored else {}
-    return arrange(stored, source)
+    arrays = arrange(stored, source)
+    for group in _GROUP_KEYS:
+        if f"{group}_train" in stored and f"{group}_test" in stored:
+            return arrays._replace(group_train=stored[f"{group}_train"], group_test=stored[f"{group}_test"])
+    return arrays
 
 
 def npz_source(path: Path) -> str:
@@ -85,12 +96,12 @@ def stored_keys(path: Path) -> list[str]:
     Raises:
       InputError: not a zip file.
     """
-    with _readable(npz_source(path), _DAMAGED_FILE), zipfile.ZipFile(path) as archive:
+    with readable(npz_source(path), _DAMAGED_FILE), zipfile.ZipFile(path) as archive:
         return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
 @contextmanager
-def _readable(what: str, found: str) -> Iterator[None]:
+def readable(what: str, found: str) -> Iterator[None]:
     """Turns whatever a damaged file makes zipfile, zlib, lzma or numpy's header parser raise into an InputError."""
     try:
         yield
@@ -158,7 +169,7 @@ def _labels(values: np.ndarray, what: str) -> list[Any]:
             raise InputError(f"{what}: found the value {values[~whole][0]}, want whole numbers or text")
         return [int(value) for value in values]
     if kind in "US":
-        with _readable(what, "bytes that are not UTF-8"):
+        with readable(what, "bytes that are not UTF-8"):
             return [value.decode() if isinstance(value, bytes) else value for value in values.tolist()]
     raise InputError(f"{what}: found dtype {values.dtype}, want whole numbers or text")
 

@@ -12,13 +12,22 @@ from tsrl.data.npz import Arrays, arrange
 
 def packaged_sets() -> dict[str, Path]:
     """Name -> its _TRAIN.ts file, for every set with both splits and class labels; empty without aeon."""
+    return {name: path for name, path in _packaged().items() if _class_names(path)}
+
+
+def packaged_targets() -> dict[str, Path]:
+    """Name -> its _TRAIN.ts file, for every set with both splits and one number a series; empty without aeon."""
+    return {name: path for name, path in _packaged().items() if _header(path).get("@targetlabel") == ["true"]}
+
+
+def _packaged() -> dict[str, Path]:
     # Looking for the folder does not import aeon, which takes seconds.
     spec = find_spec("aeon")
     if spec is None or spec.origin is None:
         return {}
     files = sorted((Path(spec.origin).parent / "datasets" / "data").glob("*/*_TRAIN.ts"))
     sets = {path.name.removesuffix("_TRAIN.ts"): path for path in files}
-    return {name: path for name, path in sets.items() if _test_file(path).is_file() and _class_names(path)}
+    return {name: path for name, path in sets.items() if test_file(path).is_file()}
 
 
 def packaged_source() -> str:
@@ -38,7 +47,7 @@ def read_packaged(path: Path) -> Arrays:
     from aeon.datasets import load_from_ts_file
 
     train, y_train = load_from_ts_file(str(path))
-    test, y_test = load_from_ts_file(str(_test_file(path)))
+    test, y_test = load_from_ts_file(str(test_file(path)))
     longest = max(series.shape[1] for split in (train, test) for series in split)
     # aeon puts all text in lower case; the file's header has the names as the archive writes them.
     names = _class_names(path)
@@ -67,17 +76,25 @@ def stack(series: Sequence[np.ndarray] | np.ndarray, length: int) -> np.ndarray:
     return stacked
 
 
-def _test_file(train_file: Path) -> Path:
+def test_file(train_file: Path) -> Path:
+    """The file of the other split."""
     return train_file.with_name(train_file.name.removesuffix("_TRAIN.ts") + "_TEST.ts")
 
 
 def _class_names(path: Path) -> dict[str, str]:
     """Lower-case name -> name of each class that a .ts file's header declares; empty for a regression set."""
+    declared, *names = _header(path).get("@classlabel") or ["false"]
+    return {name.lower(): name for name in names} if declared.lower() == "true" else {}
+
+
+def _header(path: Path) -> dict[str, list[str]]:
+    """Lower-case tag -> its words, up to the data."""
+    tags: dict[str, list[str]] = {}
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
-            words = line.split()
-            if [word.lower() for word in words[:2]] == ["@classlabel", "true"]:
-                return {name.lower(): name for name in words[2:]}
-            if words and words[0].lower() == "@data":
+            tag, *words = line.split() or [""]
+            if tag.lower() == "@data":
                 break
-    return {}
+            if tag.startswith("@"):
+                tags[tag.lower()] = words
+    return tags

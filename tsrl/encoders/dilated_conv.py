@@ -12,6 +12,8 @@ from tsrl.types import Array
 class DilatedConv(nn.Module):
     """Residual blocks with dilations 1, 2, 4, ... over the projected input, `[B, T, width] -> [B, T, features]`.
 
+    The output of every block is sown as `block` into the collection "intermediates".
+
     Attributes:
       width: channels of the projected input and of all blocks but the last.
       features: width of the representation.
@@ -66,4 +68,5 @@ class DilatedConv(nn.Module):
             y = conv(h, features, 2**block, f"block_{block}_conv_0")
             y = conv(y, features, 2**block, f"block_{block}_conv_1")
             h = y + (SameConv1d(features, 1, name=f"block_{block}_projection")(h) if last else h)
+            self.sow("intermediates", "block", h)
         return h

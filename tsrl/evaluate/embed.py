@@ -18,6 +18,7 @@ from tsrl.types import Array, Aux, Batch, Encoded, Method, Params, as_batch
 
 EncodeMask = Literal["all_true", "mask_last"]
 Pooling = Literal["max", "multiscale"] | int | None
+Readout = Callable[[list[Array], Array], Array]
 
 # Values of the largest intermediate array in one chunk: 32 MB per copy in float32.
 _CHUNK_VALUES = 2**23
@@ -70,6 +71,39 @@ def embed_series(method: Method, params: Params, aux: Aux, x: np.ndarray, batch_
     """
     chunk = _chunk(batch_size, method, params, aux, x)
     return _in_chunks(partial(_represent, method.embed, params, aux), x, "all_true", min(chunk, len(x)))
+
+
+def readout_series(
+    method: Method,
+    params: Params,
+    aux: Aux,
+    x: np.ndarray,
+    readout: Readout,
+    batch_size: int | None = None,
+) -> np.ndarray:
+    """Features of whole series, read out of every layer of the encoder.
+
+    Args:
+      method: made for a single device; without `layers`, its representation is the only layer.
+      params: of one seed.
+      aux: of one seed.
+      x: `[N, T, C]` float32, NaN = missing.
+      readout: `(layers: list of [B, S, D_i], mask [B, S]) -> [B, F]`, pure and jit-able; the mask is True where the
+        representations stand for observed steps.
+      batch_size: rows at a time; default: what keeps the representations of a chunk within 32 MB.
+
+    Returns:
+      `[N, F]`.
+    """
+    chunk = _chunk(batch_size, method, params, aux, x)
+    return _in_chunks(partial(_read_out, method, readout, params, aux), x, "all_true", min(chunk, len(x)))
+
+
+@partial(jax.jit, static_argnames=("method", "readout"))
+def _read_out(method: Method, readout: Readout, params: Params, aux: Aux, batch: Batch) -> Array:
+    encoded = method.encode(params, aux, batch)
+    layers = [encoded.z] if method.layers is None else method.layers(params, aux, batch)
+    return readout(layers, encoded.mask)
 
 
 def pool_over_time(z: Array, pooling: Pooling) -> Array:

@@ -125,7 +125,19 @@ def ts2vec(
         # The released code pools over every step it is given, missing ones included.
         return encode(params, aux, batch).z.max(1)
 
-    return Method(init, loss, encode, embed, after_step=after_step)
+    def layers(params: Params, aux: Aux, batch: Batch) -> list[Array]:
+        del params
+        h = front.apply({"params": aux["average"]["front"]}, batch.fields)
+        variables = {"params": aux["average"]["encoder"]}
+        z, sown = encoder.apply(variables, h, batch.mask, None, mutable=["intermediates"])
+        # An encoder that sows nothing has one layer, its output.
+        return list(sown.get("intermediates", {}).get("block", (z,)))
+
+    def weights(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tuple[Params, Aux]]]:
+        del params
+        return aux["average"], lambda average: (average, {"average": average})
+
+    return Method(init, loss, encode, embed, after_step=after_step, layers=layers, weights=weights)
 
 
 def contextual_loss(

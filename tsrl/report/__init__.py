@@ -1,7 +1,18 @@
-"""What a run leaves for a reader: the table of results, the HTML page, and the published numbers beside them."""
+"""What runs leave for a reader: tables, HTML pages, the comparison of data sets, and published numbers beside ours."""
 
+from tsrl.report.comparison import comparison_tables, score_matrix, write_comparison
 from tsrl.report.page import write_page
-from tsrl.report.published import Published, published
-from tsrl.report.table import mean_and_std, results_table
+from tsrl.report.published import published_rows
+from tsrl.report.schema import check_report, read_report
+from tsrl.report.table import results_tables
 
-__all__ = ["Published", "mean_and_std", "published", "results_table", "write_page"]
+__all__ = [
+    "check_report",
+    "comparison_tables",
+    "published_rows",
+    "read_report",
+    "results_tables",
+    "score_matrix",
+    "write_comparison",
+    "write_page",
+]

@@ -3,45 +3,41 @@
 import csv
 import functools
 import importlib.resources
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 
-class Published(NamedTuple):
-    """A number somebody published.
-
-    Attributes:
-      value: in the metric's unit; accuracies are fractions.
-      source: where it was read: repository or paper, and table.
-    """
-
-    value: float
-    source: str
-
-
-def published(method: str, dataset: str, metric: str, *, horizon: str = "", variant: str = "") -> Published | None:
-    """The published result of a method on a data set.
+def published_rows(method: str, dataset: Mapping[str, Any], task: str) -> list[dict[str, Any]]:
+    """The published results of a method on a data set.
 
     Args:
       method: the library's name of it, such as `ts2vec`.
-      dataset: the archive's name of it, such as `BasicMotions`. `Epilepsy` is UEA's set of four activities, not the
-        EEG set other papers call so.
-      metric: such as `accuracy`.
-      horizon: forecasting: the number of steps; empty for classification.
-      variant: forecasting: `univariate` or `multivariate`; empty for classification.
+      dataset: the report's `dataset`: its `name`; in forecasting its `variant`, `multivariate` or `univariate`; the
+        `split` of labelled series, since nothing is published for another than the `published` one. `Epilepsy` is
+        the EEG set; UEA's set of four activities, which other papers call so, is `Epilepsy (UEA)`.
+      task: `classify` or `forecast`; other tasks have no numbers yet.
 
     Returns:
-      The number and where it was read, or None.
+      The report's `published`: `{protocol, metric, cell, value, source}`; accuracies are fractions, errors are those of
+      standardised values.
     """
-    return _rows().get((method, dataset, metric, horizon, variant))
+    if dataset.get("split", "published") != "published" and task != "forecast":
+        return []
+    return [
+        {
+            "protocol": row["protocol"],
+            "metric": row["metric"],
+            "cell": {"horizon": int(row["horizon"]), "anchored": False} if row["horizon"] else {},
+            "value": float(row["value"]),
+            "source": row["source"],
+        }
+        for row in _rows()
+        if (row["method"], row["task"], row["dataset"]) == (method, task, dataset["name"])
+        and row["variant"] == dataset.get("variant", "")
+    ]
 
 
 @functools.cache
-def _rows() -> dict[tuple[str, ...], Published]:
-    """The table by method, data set, metric, horizon and variant."""
+def _rows() -> list[dict[str, str]]:
     text = (importlib.resources.files(__package__) / "published.csv").read_text(encoding="utf-8")
-    return {
-        (row["method"], row["dataset"], row["metric"], row["horizon"], row["variant"]): Published(
-            float(row["value"]), row["source"]
-        )
-        for row in csv.DictReader(text.splitlines())
-    }
+    return list(csv.DictReader(text.splitlines()))

@@ -33,14 +33,14 @@ class Checkpoints:
 
     Args:
       folder: made when the first checkpoint is saved.
-      keep: how many of the latest stay on disk; at least two, so that a damaged one has a predecessor.
+      keep: how many of the latest stay on disk; at least two, so that a damaged one has a predecessor. None = all.
       read_only: leave alone what another process may be writing there.
 
     Raises:
       InputError: the path holds a character that orbax takes for a pattern.
     """
 
-    def __init__(self, folder: Path | str, keep: int = 2, read_only: bool = False):
+    def __init__(self, folder: Path | str, keep: int | None = 2, read_only: bool = False):
         self.folder = Path(folder).absolute()
         # Orbax merges the parts of a checkpoint by a pattern of its path: one saved there could not be read again.
         if special := sorted(set("*?[]") & set(str(self.folder))):
@@ -77,12 +77,13 @@ class Checkpoints:
         """
         return self._newest(lambda step: Restored(step, {}, self._read_meta(step))).meta
 
-    def restore(self, items: Callable[[dict[str, Any]], dict[str, Any]]) -> Restored:
-        """The newest readable checkpoint; says so when a newer one could not be read.
+    def restore(self, items: Callable[[dict[str, Any]], dict[str, Any]], step: int | None = None) -> Restored:
+        """The newest readable checkpoint, with a warning when a newer one could not be read; or that of one step.
 
         Args:
           items: from the checkpoint's JSON record to what to restore: name -> pytree of host arrays of the right
             structure, see `like`.
+          step: the checkpoint wanted; None: the newest.
 
         Raises:
           InputError: no checkpoint, or none that can be read into this structure.
@@ -95,14 +96,14 @@ class Checkpoints:
             found = self._manager().restore(step, args=ocp.args.Composite(**args))
             return Restored(step, {name: found[name] for name in wanted}, meta)
 
-        return self._newest(read)
+        return self._newest(read, step)
 
     def _read_meta(self, step: int) -> dict[str, Any]:
         return self._manager().restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
 
-    def _newest(self, read: Callable[[int], Restored]) -> Restored:
+    def _newest(self, read: Callable[[int], Restored], only: int | None = None) -> Restored:
         failures = []
-        for step in reversed(self.steps()):
+        for step in reversed([step for step in self.steps() if only in (None, step)]):
             try:
                 restored = read(step)
             # Damage shows as many types (JSON, key, value, operating system, tensorstore): each is reported below.

@@ -14,6 +14,7 @@ from tsrl.errors import InputError, TrainingDiverged
 from tsrl.train.checkpoints import Checkpoints, like
 from tsrl.train.devices import DeviceStep
 from tsrl.train.metrics import MetricsFile
+from tsrl.train.monitor import Monitor, Watch
 from tsrl.train.order import shuffled_order
 from tsrl.train.signals import StopRequest
 from tsrl.train.state import State, init_state, make_step
@@ -62,6 +63,7 @@ def fit(
     meta: dict[str, Any] | None = None,
     report: Report | None = None,
     report_every: int = 10,
+    monitor: Monitor | None = None,
 ) -> Fitted:
     """Trains to `steps` updates, from the newest checkpoint if there is one.
 
@@ -81,6 +83,8 @@ def fit(
       report: called as `(step, row, steps_per_second)` every `report_every` updates, and once before the first with
         None for the row.
       report_every: updates between reports; losses are looked at then, not after every step.
+      monitor: `(params, aux) -> {name: scalar}`, pure and jit-able, of one seed. It looks every `checkpoint_every`
+        updates and after the last; the step's row holds its numbers as `health`. It cannot change the training.
 
     Returns:
       The final state and what happened.
@@ -91,6 +95,7 @@ def fit(
     """
     check(method, data, steps, batch_size, seeds, devices)
     run = _Run(method, data, optimizer, steps, batch_size, seeds, devices, axis_name, meta or {})
+    watch = Watch(monitor, seeds)
     history: list[dict[str, Any]] = []
     pending: list[tuple[int, dict[str, jax.Array]]] = []
 
@@ -100,6 +105,9 @@ def fit(
         pending.clear()
         wrong = [row for row in rows if not np.all(np.isfinite([row[name] for name in _MUST_BE_FINITE]))]
         rows = [row for row in rows if not wrong or row["step"] <= wrong[0]["step"]]
+        # A stop by a signal saves as well but is not looked at: the rows equal those of an uninterrupted run.
+        if rows and not wrong and (run.step % checkpoint_every == 0 or run.step == steps):
+            rows[-1].update(watch(run.step, run.state))
         history.extend(rows)
         if metrics_file is not None:
             metrics_file.append(rows)
@@ -121,14 +129,14 @@ def fit(
             # One step of run-ahead keeps the device busy and still answers a signal within a step.
             if len(pending) > 1:
                 jax.block_until_ready(pending[-2][1])
-            save = checkpoints is not None and run.step % checkpoint_every == 0
-            if save or run.step % report_every == 0:
+            due = run.step % checkpoint_every == 0
+            if due or run.step % report_every == 0:
                 settle()
                 if report is not None:
                     now = time.perf_counter()
                     report(run.step, history[-1], (run.step - since[1]) / max(now - since[0], 1e-9))
                     since = (now, run.step)
-            if save and checkpoints is not None:
+            if due and checkpoints is not None:
                 run.save(checkpoints)
         settle()
         # A run stopped before its first step has nothing that a new start would not make again.

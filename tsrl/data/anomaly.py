@@ -1,0 +1,70 @@
+"""Labelled anomalies by name: NAB, SMAP, MSL, the UCR anomaly archive, or the user's own file."""
+
+from pathlib import Path
+
+from tsrl.data.anomaly_readers import file_trees, read_nab, read_own, read_spacecraft, read_ucr
+from tsrl.data.anomaly_series import AnomalySeries, AnomalySet, ranges
+from tsrl.data.named import DATA_DIR_VARIABLE, data_folder
+from tsrl.errors import InputError, nearest
+
+__all__ = ["ARCHIVES", "AnomalySeries", "AnomalySet", "load_anomaly", "ranges"]
+
+ARCHIVES = ("NAB", "SMAP", "MSL", "UCRAnomaly")
+
+
+def load_anomaly(
+    name_or_path: str | Path, data_dir: str | Path | None = None, train_fraction: float = 0.5
+) -> AnomalySet:
+    """A set of series with labelled anomalies.
+
+    Args:
+      name_or_path: NAB, SMAP, MSL or UCRAnomaly, whose files are looked for in the data folder, its sub-folders and the
+        zip files there; NAB/realKnownCause is one of its folders, NAB/realKnownCause/nyc_taxi or SMAP/P-1 one series.
+        Or NAME.npz in the data folder, by name or by path: one series, `values` `[T]` or `[T, C]` (NaN = missing),
+        `labels` `[T]` integers (0 = normal; ranges that touch have different numbers), and perhaps `timestamps` `[T]`
+        integers and `train_stop`, one integer.
+      data_dir: the data folder; default: the environment variable TSRL_DATA_DIR.
+      train_fraction: share of each series to train on where the set does not say (NAB, and files without
+        `train_stop`). Half of it is TS2Vec's protocol; NAB's own probationary period is the first 15 %, at most 750
+        steps. The other sets have a published training part.
+
+    Returns:
+      The checked set.
+
+    Raises:
+      InputError: nothing or more than one file has that name, a file is damaged or in another format (the message
+        names file and key), or the fraction is out of range.
+
+    References:
+      Lavin and Ahmad 2015, Evaluating Real-time Anomaly Detection Algorithms, arXiv 1510.03336 (NAB). Hundman et al.
+      2018, Detecting Spacecraft Anomalies Using LSTMs, arXiv 1802.04431 (SMAP, MSL). Wu and Keogh 2021, Current Time
+      Series Anomaly Detection Benchmarks are Flawed, arXiv 2009.13807 (the UCR archive; it says what is wrong with
+      the others).
+    """
+    if not 0 < train_fraction < 1:
+        raise InputError(f"train_fraction: found {train_fraction}, want between 0 and 1")
+    name = str(name_or_path)
+    if name.lower().endswith(".npz"):
+        path = Path(name).expanduser()
+        return _set(path.stem, *read_own(path, train_fraction))
+    folder = data_folder(data_dir)
+    if folder is None:
+        raise InputError(f"dataset: found {name!r} without a data folder, want --data-dir or {DATA_DIR_VARIABLE}")
+    archive, _, part = name.partition("/")
+    if archive == "NAB":
+        return _set(name, *read_nab(file_trees(folder), part, train_fraction))
+    if archive in ("SMAP", "MSL"):
+        return _set(name, *read_spacecraft(file_trees(folder), part, archive))
+    if archive == "UCRAnomaly":
+        return _set(name, *read_ucr(file_trees(folder), part))
+    found = sorted(folder.rglob("*.npz"))
+    named = [path for path in found if path.stem == name]
+    if len(named) != 1:
+        places = ", ".join(path.relative_to(folder).as_posix() for path in named)
+        advice = nearest(name, {*ARCHIVES, *(path.stem for path in found)})
+        raise InputError(f"dataset: found {name!r} {f'more than once ({places})' if named else 'nowhere'}; {advice}")
+    return _set(name, *read_own(named[0], train_fraction))
+
+
+def _set(name: str, source: str, series: list[AnomalySeries]) -> AnomalySet:
+    return AnomalySet(name, source, tuple(series))

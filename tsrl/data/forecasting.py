@@ -1,0 +1,190 @@
+"""Long series to be forecast: a CSV file with a `date` column, its published split and its calendar covariates."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from tsrl.data.hashing import fingerprint
+from tsrl.data.named import data_folder
+from tsrl.errors import InputError, nearest
+
+# The archive's file of each set whose file has another name.
+_FILES = {"Exchange": "exchange_rate", "Weather": "weather"}
+_COVARIATES = ("minute", "hour", "day of week", "day", "day of year", "month", "week of year")
+_DATE_FORMATS = ("%Y/%m/%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+
+Fractions = Literal["60/20/20", "70/10/20"]
+
+
+class Borders(NamedTuple):
+    """Where the parts of a series end: train is `[0, train)`, validation `[train, valid)`, test `[valid, test)`."""
+
+    train: int
+    valid: int
+    test: int
+
+
+@dataclass(frozen=True, eq=False)  # eq: comparing arrays yields arrays
+class ForecastSet:
+    """A long series.
+
+    Attributes:
+      name: as the field writes it.
+      source: in words; the same on every machine.
+      values: `[T, C]` float32, complete.
+      time: `[T]` datetime64[s], never decreasing.
+      columns: C names.
+    """
+
+    name: str
+    source: str
+    values: np.ndarray
+    time: np.ndarray
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        steps, columns = len(self.time), len(self.columns)
+        if self.values.shape != (steps, columns) or not columns or steps < 3:
+            raise InputError(f"{self.source}: found shape {self.values.shape}, want [T, C] with at least 3 steps")
+        # A gap in the series would be a gap in the targets, and a forecast that nobody can score.
+        for column, values in zip(self.columns, self.values.T, strict=True):
+            wrong = np.flatnonzero(~np.isfinite(values))
+            if len(wrong):
+                raise InputError(
+                    f"{self.source}: column {column!r}: found {len(wrong)} missing or infinite values, the first in "
+                    f"row {wrong[0]}, want a complete series; fill the gaps first"
+                )
+        backwards = np.flatnonzero(np.diff(self.time) < np.timedelta64(0, "s"))
+        if len(backwards):
+            raise InputError(
+                f"{self.source}: date: row {backwards[0] + 1} is before the row above it, want rising dates"
+            )
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """The horizons at which the field reports the set."""
+        return (24, 48, 96, 288, 672) if self.name.startswith("ETTm") else (24, 48, 168, 336, 720)
+
+    @property
+    def period(self) -> int:
+        """Steps of a day; of a week where a step is a day or longer. The season of a seasonal-naive forecast."""
+        step = int(np.median(np.diff(self.time) / np.timedelta64(1, "s")))
+        return max(1, round(86_400 / step)) if 0 < step < 86_400 else 7
+
+    def univariate(self) -> "ForecastSet":
+        """The target alone: the column OT where there is one, otherwise the last (TS2Vec's released code)."""
+        column = self.columns.index("OT") if "OT" in self.columns else len(self.columns) - 1
+        return ForecastSet(self.name, self.source, self.values[:, [column]], self.time, (self.columns[column],))
+
+    def borders(self, fractions: Fractions = "60/20/20") -> Borders:
+        """The published split: 12, 4 and 4 months of 30 days for ETT, where later rows are not used; else fractions."""
+        if re.fullmatch(r"ETT[hm]\d", self.name):
+            month = 30 * 24 * (4 if self.name.startswith("ETTm") else 1)
+            borders = Borders(12 * month, 16 * month, 20 * month)
+            if len(self.values) < borders.test:
+                raise InputError(
+                    f"{self.source}: found {len(self.values)} rows, want at least {borders.test}, 20 months"
+                )
+            return borders
+        steps = len(self.values)
+        # 60/20/20 rounds as TS2Vec's released code does, 70/10/20 as Informer's and TimeDRL's.
+        if fractions == "60/20/20":
+            return Borders(int(0.6 * steps), int(0.8 * steps), steps)
+        return Borders(int(0.7 * steps), steps - int(0.2 * steps), steps)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over values and dates: two sets of one name are told apart by it."""
+        return fingerprint({"values": self.values, "time": self.time.astype(np.int64)})
+
+
+def calendar_covariates(time: np.ndarray) -> np.ndarray:
+    """Minute, hour, day of the week (Monday = 0), day, day of the year, month and ISO week of each time stamp.
+
+    Args:
+      time: `[T]` datetime64.
+
+    Returns:
+      `[T, 7]` float32, in these units: TS2Vec's covariates before they are standardised.
+
+    References:
+      The released code of Yue et al. (2022), TS2Vec, arXiv 2106.10466, `datautils.py`.
+    """
+    day, month, year = (time.astype(f"datetime64[{unit}]") for unit in "DMY")
+    minutes = (time.astype("datetime64[m]") - day).astype(np.int64)
+    weekday = (day.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
+    thursday = day + (3 - weekday).astype("timedelta64[D]")
+    week = (thursday - thursday.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64) // 7 + 1
+    parts = (
+        minutes % 60,
+        minutes // 60,
+        weekday,
+        (day - month.astype("datetime64[D]")).astype(np.int64) + 1,
+        (day - year.astype("datetime64[D]")).astype(np.int64) + 1,
+        month.astype(np.int64) % 12 + 1,
+        week,
+    )
+    return np.stack(parts, -1).astype(np.float32)
+
+
+def load_forecast(name_or_path: str | Path, data_dir: str | Path | None = None) -> ForecastSet:
+    """A forecasting set by name or from a CSV file.
+
+    Args:
+      name_or_path: the path of a .csv file with a column `date` and numbers in all others; or a name, looked up as
+        NAME.csv in the data folder and its sub-folders (Exchange as exchange_rate.csv, Weather as weather.csv).
+      data_dir: the data folder; default: the environment variable TSRL_DATA_DIR, or none.
+
+    Returns:
+      The checked series. Weather's cells of -9999 stay as they are, as in every published number.
+
+    Raises:
+      InputError: nothing or more than one file has that name, or the file is wrong.
+    """
+    name = str(name_or_path)
+    if name.lower().endswith(".csv"):
+        return _read(Path(name).expanduser())
+    folder = data_folder(data_dir)
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*.csv")) if folder is not None else []:
+        files.setdefault(path.stem, []).append(path)
+    found = files.get(_FILES.get(name, name), [])
+    if len(found) > 1:
+        raise InputError(f"dataset: found {name} more than once in the data folder, want the path of one file")
+    if found:
+        return _read(found[0], name)
+    names = {file: name for name, file in _FILES.items()}
+    known = [names.get(file, file) for file in files]
+    advice = nearest(name, known) if known else "--data-dir or TSRL_DATA_DIR names a folder of .csv files"
+    raise InputError(
+        f"dataset: found {name!r}, want the name of a series to forecast or the path of a .csv file; {advice}"
+    )
+
+
+def _read(path: Path, name: str | None = None) -> ForecastSet:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if not path.is_file():
+        raise InputError(f"dataset: found no file at {path}")
+    source = f"csv file {path.name}"
+    convert = csv.ConvertOptions(column_types={"date": pa.timestamp("s")}, timestamp_parsers=list(_DATE_FORMATS))
+    try:
+        # Weather's file is latin-1, in which every byte is a character: it reads UTF-8 numbers as well.
+        table = csv.read_csv(path, csv.ReadOptions(encoding="latin-1"), convert_options=convert)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{source}: {str(error).splitlines()[0]}") from error
+    columns = [column for column in table.column_names if column != "date"]
+    if len(columns) == len(table.column_names) or not columns:
+        raise InputError(f"{source}: found the columns {table.column_names[:10]}, want date and at least one more")
+    for column in columns:
+        kind = table.schema.field(column).type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            raise InputError(f"{source}: column {column!r}: found {kind} values, want numbers")
+    values = np.stack([table[column].to_numpy().astype(np.float32) for column in columns], -1)
+    if table["date"].null_count:
+        raise InputError(f"{source}: date: found {table['date'].null_count} empty cells, want a date in every row")
+    time = table["date"].to_numpy().astype("datetime64[s]")
+    return ForecastSet(name or path.stem, source, values, time, tuple(columns))

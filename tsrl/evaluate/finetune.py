@@ -1,0 +1,296 @@
+"""A linear head on an encoder, trained with the encoder frozen, in part or as a whole.
+
+References: probing and fine-tuning as compared by Kumar et al. (2022), Fine-Tuning can Distort Pretrained Features and
+Underperform Out-of-Distribution, arXiv 2202.10054.
+"""
+
+import math
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any, NamedTuple, get_args
+
+import jax
+import numpy as np
+
+from tsrl.errors import InputError, TrainingDiverged
+from tsrl.evaluate.classify import classification_scores
+from tsrl.evaluate.embed import embed_series
+from tsrl.evaluate.linear_head import (
+    Fixed,
+    Head,
+    Loss,
+    Mode,
+    Model,
+    Trained,
+    losses,
+    moving_leaves,
+    output,
+    rebuilt,
+    start,
+    statistics,
+    update,
+)
+from tsrl.types import Aux, Method, Params, as_batch
+
+VALIDATION_SHARE = 0.2
+# A class of fewer rows has none to spare for validation.
+LEAST_ROWS = 5
+
+
+class Finetuned(NamedTuple):
+    """An encoder and its head.
+
+    Attributes:
+      params: of the method.
+      aux: of the method.
+      head: `mean`, `scale` `[D]`, `kernel` `[D, K]`, `bias` `[K]`; the output is `(z - mean) / scale @ kernel + bias`.
+      classes: `[K]` labels, or None for the squared loss, whose K is 1.
+      epochs: passes over the training rows until these weights.
+      validated: whether validation rows chose the epoch.
+    """
+
+    params: Params
+    aux: Aux
+    head: Head
+    classes: np.ndarray | None
+    epochs: int
+    validated: bool
+
+
+def finetune(
+    method: Method,
+    params: Params,
+    aux: Aux,
+    x_train: np.ndarray,
+    y_train: np.ndarray,
+    x_test: np.ndarray,
+    y_test: np.ndarray,
+    *,
+    mode: Mode,
+    loss: Loss = "cross_entropy",
+    batch_size: int = 32,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Fits `fit_finetuned` on the training series and scores it on the test series.
+
+    Args:
+      method: made for a single device.
+      params: of one seed.
+      aux: of one seed.
+      x_train: `[N, T, C]` float32, NaN = missing.
+      y_train: `[N]` labels, or numbers for the squared loss.
+      x_test: `[M, T, C]`; another T compiles another program.
+      y_test: `[M]`; labels all of which occur in `y_train`.
+      mode: see `fit_finetuned`.
+      loss: "cross_entropy" to classify, "squared" to regress.
+      batch_size: rows in a batch.
+      **settings: further ones of `fit_finetuned`.
+
+    Returns:
+      `accuracy`, `macro_f1`, `kappa`, `auprc` (see `classification_scores`), or for the squared loss `rmse` and `r2`
+      (NaN where the test targets are constant); `n_train`, `n_test`; `mode`, `epochs` and `validated`, see `Finetuned`.
+
+    Raises:
+      InputError: as `fit_finetuned`, for either split; a test label that training has not seen.
+      TrainingDiverged: a loss or weight is not finite.
+    """
+    x, y = _checked_split("train", x_train, y_train, loss)
+    x_new, y_new = _checked_split("test", x_test, y_test, loss)
+    if x_new.shape[2] != x.shape[2]:
+        raise InputError(f"x_test: found {x_new.shape[2]} channels, want x_train's {x.shape[2]}")
+    if loss == "cross_entropy" and (unseen := sorted(set(y_new.tolist()) - set(y.tolist()))):
+        known = np.unique(y)[:10].tolist()
+        raise InputError(f"y_test: found labels {unseen[:5]}, want only labels of y_train: {known}")
+    tuned = fit_finetuned(method, params, aux, x, y, mode=mode, loss=loss, batch_size=batch_size, **settings)
+    made = predict_finetuned(method, tuned, x_new, min(batch_size, len(x)))
+    if tuned.classes is None:
+        from sklearn.metrics import r2_score, root_mean_squared_error
+
+        scores = {
+            "rmse": float(root_mean_squared_error(y_new, made[:, 0])),
+            "r2": float(r2_score(y_new, made[:, 0])) if np.ptp(y_new) > 0 else float("nan"),
+        }
+    else:
+        scores = classification_scores(y_new, tuned.classes[made.argmax(1)], tuned.classes, decision=made)
+    chosen = {"mode": mode, "epochs": tuned.epochs, "validated": tuned.validated}
+    return {**scores, "n_train": len(y), "n_test": len(y_new), **chosen}
+
+
+def fit_finetuned(
+    method: Method,
+    params: Params,
+    aux: Aux,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    mode: Mode,
+    loss: Loss = "cross_entropy",
+    blocks: int = 1,
+    encoder_rate_ratio: float | None = None,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 0.01,
+    epochs: int = 100,
+    patience: int = 10,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> Finetuned:
+    """Trains a linear head on `method.embed`, and with it what `mode` says of the encoder, by AdamW.
+
+    The head reads embeddings standardised by their mean and standard deviation over the rows it learns from, taken
+    before any training and left as they are. It starts at zero: the seed decides the validation rows and the batches,
+    nothing else. The encoder runs as in `embed`: no dropout, no augmentation, batch statistics fixed.
+
+    A fifth of the training rows, drawn by class, validates: the epoch with the least validation loss counts, and
+    training ends when `patience` epochs have not improved on it. Where a class (with the squared loss: the set) has
+    fewer than five rows, all rows train for all `epochs`, and the last weights count.
+
+    Args:
+      method: made for a single device.
+      params: of one seed; for "supervised" those of an untrained encoder.
+      aux: of one seed.
+      x: `[N, T, C]` float32 training series, NaN = missing.
+      y: `[N]` labels, or numbers for the squared loss.
+      mode: "probe": the encoder is frozen; "partial": its last `blocks` blocks move; "full": all of it moves;
+        "supervised": as "full", from scratch, the control that says what pretraining adds.
+      loss: "cross_entropy" to classify, "squared" to regress.
+      blocks: for "partial". A block is all weights with the same i in a name `block_{i}_...`; weights without such a
+        name, before and after the blocks, stay frozen.
+      encoder_rate_ratio: the encoder's learning rate over the head's; default 1 for "supervised", else 0.1.
+      learning_rate: of the head.
+      weight_decay: of all that moves.
+      epochs: passes over the training rows at most.
+      patience: epochs without a smaller validation loss after which training ends.
+      batch_size: rows in a batch; the last batch of an epoch holds what is left.
+      seed: of the validation rows and the batches.
+
+    Returns:
+      The weights of the epoch that counts.
+
+    Raises:
+      InputError: wrong shapes, infinite values, one class, targets that are no numbers, settings out of range,
+        "partial" of weights without block names or with fewer blocks, embeddings that are not finite.
+      TrainingDiverged: a loss or weight is not finite.
+    """
+    ratio = (1.0 if mode == "supervised" else 0.1) if encoder_rate_ratio is None else encoder_rate_ratio
+    _check_settings(
+        mode,
+        {"blocks": blocks, "epochs": epochs, "patience": patience, "batch_size": batch_size},
+        {"learning_rate": learning_rate, "encoder_rate_ratio": ratio},
+    )
+    x, y = _checked_split("train", x, y, loss)
+    model = Model(method, moving_leaves(method.weights(params, aux)[0], mode, blocks), loss)
+    classes: np.ndarray | None = None
+    origin, unit, outputs = 0.0, 1.0, 1
+    if loss == "cross_entropy":
+        classes, target = np.unique(y, return_inverse=True)
+        outputs = len(classes)
+        if outputs < 2:
+            raise InputError(f"y_train: found {outputs} class ({classes.tolist()}), want at least two")
+        held_out = _held_out(target, seed)
+    else:
+        held_out = _held_out(np.zeros(len(y), int), seed)
+        # In standard deviations of the targets a learning rate means the same whatever their unit.
+        origin, unit = float(y[~held_out].mean()), float(y[~held_out].std()) or 1.0
+        target = ((y - origin) / unit).astype(np.float32)
+    learnt, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    size = min(batch_size, len(x))
+    z = _embed(method, params, aux, x, size)
+    if not np.isfinite(z).all():
+        raise InputError("x_train: found series with a NaN or infinite embedding, want finite ones")
+    standard = statistics(z[learnt])
+    # On the device once, not at every update.
+    fixed = jax.device_put(Fixed(params, aux, standard, learning_rate, ratio, weight_decay))
+
+    def validation_loss(trained: Trained) -> float:
+        now = z[validation] if mode == "probe" else _embed(method, *rebuilt(model, fixed, trained), x[validation], size)
+        made = output(standard | jax.device_get(trained["head"]), now)
+        return float(np.mean(losses(loss, made, target[validation])))
+
+    trained, state = start(model, fixed, outputs)
+    best, best_epoch, least = trained, 0, math.inf
+    for epoch in range(1, epochs + 1):
+        seen: list[Any] = []
+        for rows, counts in _batches(np.random.default_rng((seed, epoch)).permutation(learnt), size):
+            # What a frozen encoder says of the rows is known.
+            inputs = z[rows] if mode == "probe" else as_batch(x[rows])
+            trained, state, *values = update(model, fixed, trained, state, inputs, target[rows], counts)
+            seen += values
+        if len(validation):
+            seen.append(validation_loss(trained))
+        if not np.isfinite(seen).all():
+            raise TrainingDiverged(f"epoch {epoch}: found a loss or weight that is not finite; lower learning_rate")
+        if not len(validation) or seen[-1] < least:
+            best, best_epoch, least = trained, epoch, seen[-1]
+        if epoch - best_epoch >= patience:
+            break
+    kernel, bias = (np.asarray(best["head"][name], np.float64) for name in ("kernel", "bias"))
+    head = {**standard, "kernel": unit * kernel, "bias": unit * bias + origin}
+    return Finetuned(*rebuilt(model, fixed, best), head, classes, best_epoch, bool(len(validation)))
+
+
+def predict_finetuned(method: Method, tuned: Finetuned, x: np.ndarray, batch_size: int = 32) -> np.ndarray:
+    """Outputs `[N, K]` for series `[N, T, C]`: logits of the classes, or one number with the squared loss.
+
+    Raises:
+      InputError: an output is not finite.
+    """
+    made = output(tuned.head, _embed(method, tuned.params, tuned.aux, x, batch_size))
+    if not np.isfinite(made).all():
+        raise InputError("x: found series with a NaN or infinite output, want finite ones")
+    return made
+
+
+def _embed(method: Method, params: Params, aux: Aux, x: np.ndarray, size: int) -> np.ndarray:
+    """Embeddings by the one program for `size` rows, however few there are."""
+    filled = np.concatenate([x, np.repeat(x[-1:], max(0, size - len(x)), 0)])
+    return embed_series(method, params, aux, filled, size)[: len(x)]
+
+
+def _held_out(group: np.ndarray, seed: int) -> np.ndarray:
+    """Whether each row validates: a fifth of each group, or none where a group is too small."""
+    held_out = np.zeros(len(group), bool)
+    if np.bincount(group).min() >= LEAST_ROWS:
+        random = np.random.default_rng(seed)
+        for number in range(group.max() + 1):
+            rows = random.permutation(np.flatnonzero(group == number))
+            held_out[rows[: round(VALIDATION_SHARE * len(rows))]] = True
+    return held_out
+
+
+def _batches(order: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Row numbers in batches of one size, and which count; the last batch is filled up with rows that do not."""
+    for first in range(0, len(order), size):
+        part = order[first : first + size]
+        filled = np.concatenate([part, np.repeat(part[-1:], size - len(part))])
+        yield filled, (np.arange(size) < len(part)).astype(np.float32)
+
+
+def _check_settings(mode: Mode, counts: dict[str, int], rates: dict[str, float]) -> None:
+    if mode not in get_args(Mode):
+        raise InputError(f"mode: found {mode!r}, want one of {', '.join(get_args(Mode))}")
+    for name, count in counts.items():
+        if not isinstance(count, Integral) or count < 1:
+            raise InputError(f"{name}: found {count!r}, want a whole number from 1 up")
+    for name, rate in rates.items():
+        if not isinstance(rate, Real) or not 0 < rate < math.inf:
+            raise InputError(f"{name}: found {rate!r}, want a finite number above 0")
+
+
+def _checked_split(split: str, x: np.ndarray, y: np.ndarray, loss: Loss) -> tuple[np.ndarray, np.ndarray]:
+    """The series `[N, T, C]` and the labels or float targets `[N]` of one split."""
+    if loss not in get_args(Loss):
+        raise InputError(f"loss: found {loss!r}, want one of {', '.join(get_args(Loss))}")
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim != 3 or 0 in x.shape:
+        raise InputError(f"x_{split}: found shape {x.shape}, want [N, T, C] with at least one row, step and channel")
+    if np.isinf(x).any():
+        raise InputError(f"x_{split}: found infinite values, want finite ones, or NaN where missing")
+    if y.shape != x.shape[:1]:
+        raise InputError(f"y_{split}: found shape {y.shape}, want [{len(x)}], one entry for each row of x_{split}")
+    if loss == "squared":
+        if y.dtype.kind not in "biuf":
+            raise InputError(f"y_{split}: found type {y.dtype}, want numbers")
+        y = y.astype(np.float64)
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise InputError(f"y_{split}: found NaN or infinity, want finite numbers")
+    return x, y

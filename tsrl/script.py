@@ -1,0 +1,107 @@
+"""`main` of every experiment script: flags, exit codes, one data set or several, what is printed."""
+
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import tyro
+from rich.console import Console
+
+from tsrl.config import Config
+from tsrl.errors import InputError, TrainingDiverged
+from tsrl.report.comparison import comparison_tables
+from tsrl.report.table import results_tables
+from tsrl.suite import suite
+
+
+def main(
+    default: Config, args: list[str] | None = None, prog: str | None = None, description: str | None = None
+) -> None:
+    """Reads flags over `default`, runs the experiment, prints its tables.
+
+    Exit codes: 0 done, or stopped by SIGTERM with what there was saved; 2 wrong input; 1 the loss was no longer finite;
+    130 stopped by Ctrl-C with what there was saved.
+
+    Args:
+      default: the settings that flags replace.
+      args: the flags; default: those of this process.
+      prog: the command's name in help texts and in the report.
+      description: the help's first words; default: the docstring of the script that runs.
+    """
+    args = sys.argv[1:] if args is None else args
+    prog = prog or f"python {sys.argv[0]}"
+    with _exit_codes():
+        description = description or sys.modules["__main__"].__doc__
+        config = tyro.cli(Config, default=default, args=args, prog=prog, description=description)
+        for report in suite(config, shlex.join([*prog.split(), *args])):
+            if "stopped" in report:
+                code = 130 if report["stopped"] == signal.SIGINT else 0
+                _leave(f"stopped at step {report['step']}, saved; the same command resumes", code)
+            _show(report)
+
+
+def evaluate(args: list[str]) -> None:
+    """`tsrl evaluate`: judges embeddings in a file, prints the tables. Exit codes: 0 done, 2 wrong input.
+
+    Args:
+      args: the flags, see `tsrl.judge.Embeddings`.
+    """
+    from tsrl.judge import Embeddings, judge_embeddings
+
+    with _exit_codes():
+        config = tyro.cli(Embeddings, args=args, prog="tsrl evaluate")
+        _show(judge_embeddings(config, shlex.join(["tsrl", "evaluate", *args])))
+
+
+def _show(report: dict[str, Any]) -> None:
+    console = Console()
+    tables = comparison_tables if report.get("kind") == "comparison" else results_tables
+    for table in tables(report, console.width):
+        console.print(table)
+    if "workdir" in report:
+        console.print(f"run: {report['workdir']}", highlight=False, soft_wrap=True)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
+    raise SystemExit(code)
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turns what a user can cause into a message and an exit code."""
+    try:
+        with _terminated_by_exception():
+            yield
+    except InputError as error:
+        _leave(f"error: {error}", 2)
+    except TrainingDiverged as error:
+        _leave(f"stopped: {error}", 1)
+    except KeyboardInterrupt:
+        _leave("stopped; the same command resumes", 130)
+    except _Terminated:
+        _leave("stopped; the same command resumes", 0)
+
+
+class _Terminated(BaseException):
+    """SIGTERM outside the training loop, which has its own way to stop."""
+
+
+@contextmanager
+def _terminated_by_exception() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
