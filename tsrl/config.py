@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -33,9 +33,17 @@ class Options:
         return type(self).__name__
 
     def build(self, encoder: nn.Module, axis_name: str | None = None) -> Method:
-        """The method with these settings."""
-        settings = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return type(self).factory(encoder, axis_name=axis_name, **settings)
+        """The method with these settings.
+
+        Equal settings give the very same functions, so that what is compiled for one seed's model serves all.
+        """
+        return _built(self, encoder, axis_name)
+
+
+@lru_cache(maxsize=32)
+def _built(options: Options, encoder: nn.Module, axis_name: str | None) -> Method:
+    settings = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    return type(options).factory(encoder, axis_name=axis_name, **settings)
 
 
 def options(name: str, **settings: Any) -> Options:

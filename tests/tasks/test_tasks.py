@@ -116,9 +116,9 @@ def test_representations_from_elsewhere_are_judged_as_the_run_judges_them(foreca
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"forecast": Forecast(horizons=(1000,))}, "horizon"),
+        ({"forecast": Forecast(horizons=(1000,), context=9, look_back=12)}, "horizon"),
         ({"forecast": Forecast(horizons=(5,), context=0)}, r"forecast\.context: found 0"),
-        ({"forecast": Forecast(horizons=(5,), look_back=180)}, r"forecast\.look_back: found 180, want 1 to 179"),
+        ({"forecast": Forecast(horizons=(5,), context=9, look_back=180)}, r"look_back: found 180, want 1 to 179"),
         ({"dataset": "ETTh9"}, "dataset: found 'ETTh9'"),
     ],
 )
