@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from tsrl.config import Config
 from tsrl.errors import InputError
 from tsrl.evaluate.compare import average_ranks, cliques, wilcoxon_holm
@@ -49,6 +51,8 @@ def suite(config: Config, command: str = "") -> Iterator[dict[str, Any]]:
         if "stopped" in report:
             return
         reports.append(report)
+        # Programs are compiled for one data set's shapes: kept for all, they use up what a process may map.
+        jax.clear_caches()
     yield compare(config, reports)
 
 

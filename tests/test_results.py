@@ -1,0 +1,23 @@
+"""The committed results are reports of this schema, made by a command of their own, and name no machine's folders."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tsrl.report.schema import SCHEMA, check_report
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "results"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_a_committed_result_is_a_report(path):
+    report = json.loads(path.read_text())
+    if report.get("kind") == "comparison":
+        assert report["schema"] == SCHEMA
+        assert {f"ts2vec-{name}.json" for name in report["datasets"]} <= {file.name for file in FOLDER.iterdir()}
+    else:
+        check_report(report)
+        assert {row["role"] for row in report["results"]} == {"method", "untrained", "control"}
+    assert report["command"].startswith("python experiments/")
+    assert not any(folder in path.read_text() for folder in ("/home/", "/root/", "/tmp/", "/work/"))
