@@ -196,7 +196,7 @@ def test_embeddings_from_elsewhere_are_judged_alike(finished, waves, tmp_path, c
     assert "embeddings" in capsys.readouterr().out
     for flags, message in [
         (["--task", "finetune"], "needs the model itself"),
-        (["--task", "forecast"], "want z, x, borders as well"),
+        (["--task", "forecast"], "want also z ([T, D] representation"),
         (["--embeddings", "absent.npz"], "found no file"),
     ]:
         with pytest.raises(SystemExit) as stop:

@@ -1,6 +1,7 @@
 """The committed results are reports of this schema, made by a command of their own, and name no machine's folders."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -20,4 +21,4 @@ def test_a_committed_result_is_a_report(path):
         check_report(report)
         assert {row["role"] for row in report["results"]} == {"method", "untrained", "control"}
     assert report["command"].startswith("python experiments/")
-    assert not any(folder in path.read_text() for folder in ("/home/", "/root/", "/tmp/", "/work/"))
+    assert not re.search(r"""["'= ]/\w""", path.read_text()), "an absolute path"

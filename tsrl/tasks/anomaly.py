@@ -122,14 +122,14 @@ def score(config: Config, data: AnomalySet, embedder: Embedder, source: Source) 
 
 
 def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
-    """Both protocols on scores; a leading axis of the scores holds several seeds, from the source's on."""
-    scores, numbered, timestamps, lengths, train_stops = wanted(arrays, *ARRAYS)
+    """Both protocols on scores."""
+    scores, numbered, timestamps, lengths, train_stops = wanted(arrays, ARRAYS)
     lengths, train_stops = np.atleast_1d(lengths), np.atleast_1d(train_stops)
     for name, array in (("labels", numbered), ("lengths", lengths), ("train_stops", train_stops)):
         if array.dtype.kind not in "biu":
             raise InputError(f"embeddings: found {name} of dtype {array.dtype}, want integers")
     steps = (int(lengths.sum()),)
-    if numbered.shape != steps or timestamps.shape != steps or scores.shape[-1:] != steps or scores.ndim > 2:
+    if numbered.shape != steps or timestamps.shape != steps or scores.shape != steps:
         shapes = f"score {scores.shape}, labels {numbered.shape}, timestamps {timestamps.shape}"
         raise InputError(f"embeddings: found {shapes}, want {steps} in each, the sum of lengths")
     if train_stops.shape != lengths.shape:
@@ -140,12 +140,8 @@ def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
         for number, time, stop in zip(np.split(numbered, cuts), np.split(timestamps, cuts), train_stops, strict=True)
     ]
     _check([f"series {number}" for number in range(len(series))], series)
-    rows: list[Row] = []
-    for i, own in enumerate(np.atleast_2d(scores)):
-        adjusted = [adjusted_scores(part) for part in np.split(own, cuts)]
-        seeded = source if scores.ndim == 1 else source._replace(seed=(source.seed or 0) + i)
-        rows += _rows(config, series, adjusted, seeded, detect_normal, detect_cold_start)
-    return rows
+    adjusted = [adjusted_scores(part) for part in np.split(scores, cuts)]
+    return _rows(config, series, adjusted, source, detect_normal, detect_cold_start)
 
 
 def controls(config: Config, data: AnomalySet) -> list[Row]:
@@ -229,6 +225,5 @@ TASK = Task(
     controls=controls,
     labels=labels,
     judge=judge,
-    arrays=ARRAYS,
     picture=picture,
 )

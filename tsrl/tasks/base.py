@@ -72,7 +72,6 @@ class Task(NamedTuple):
       labels: `(config, data) -> ` arrays kept beside the embeddings, such that `judge` can be given both again.
       judge: `(config, arrays, source) -> ` rows of representations as arrays, wherever they come from; None: the task
         needs the model itself.
-      arrays: what `judge` wants: key -> words.
       picture: `(config, data, embeddings of one seed) -> ` arrays for the report page's plot of an example, see
         `report.page`; None: no such plot.
     """
@@ -88,18 +87,21 @@ class Task(NamedTuple):
     controls: Callable[[Config, Any], list[Row]]
     labels: Callable[[Config, Any], dict[str, np.ndarray]]
     judge: Callable[[Evaluation, Arrays, Source], list[Row]] | None = None
-    arrays: dict[str, str] = {}  # noqa: RUF012 - never changed
     picture: Callable[[Config, Any, Arrays], dict[str, np.ndarray]] | None = None
 
 
-def wanted(arrays: Arrays, *names: str) -> list[np.ndarray]:
+def wanted(arrays: Arrays, names: Mapping[str, str]) -> list[np.ndarray]:
     """The arrays of these names.
+
+    Args:
+      arrays: name -> array.
+      names: name -> what it holds, in words for the message.
 
     Raises:
       InputError: one is missing.
     """
-    if missing := [name for name in names if name not in arrays]:
-        raise InputError(f"embeddings: found {', '.join(arrays) or 'nothing'}, want {', '.join(missing)} as well")
+    if missing := [f"{name} ({words})" for name, words in names.items() if name not in arrays]:
+        raise InputError(f"embeddings: found {', '.join(arrays) or 'nothing'}, want also {'; '.join(missing)}")
     return [arrays[name] for name in names]
 
 

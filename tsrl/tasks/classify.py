@@ -117,7 +117,7 @@ def score(config: Config, dataset: Dataset, embedder: Embedder, source: Source) 
 
 def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
     """Every protocol on embeddings and labels."""
-    z_train, y_train, z_test, y_test = wanted(arrays, *ARRAYS)
+    z_train, y_train, z_test, y_test = wanted(arrays, ARRAYS)
     seed = source.seed or 0
     rows = [
         scored_row(source, "svc", evaluate_svc(z_train, y_train, z_test, y_test, seed)),
@@ -159,5 +159,4 @@ TASK = Task(
     controls=controls,
     labels=labels,
     judge=judge,
-    arrays=ARRAYS,
 )

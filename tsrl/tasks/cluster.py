@@ -32,7 +32,7 @@ def score(config: Config, dataset: Dataset, embedder: Embedder, source: Source) 
 
 def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
     """k-means on embeddings."""
-    z, y = wanted(arrays, *ARRAYS)
+    z, y = wanted(arrays, ARRAYS)
     return [scored_row(source, "kmeans", evaluate_kmeans(z, y, seed=source.seed or 0))]
 
 
@@ -56,5 +56,4 @@ TASK = Task(
     controls=controls,
     labels=classify.labels,
     judge=judge,
-    arrays=ARRAYS,
 )

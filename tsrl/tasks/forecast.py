@@ -143,7 +143,7 @@ def score(config: Config, series: Series, embedder: Embedder, source: Source) ->
 
 def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
     """`last_step_ridge` on representations of every step."""
-    z, x, borders = wanted(arrays, *ARRAYS)
+    z, x, borders = wanted(arrays, ARRAYS)
     if borders.shape != (3,) or borders.dtype.kind not in "iu":
         raise InputError(f"borders: found {borders.dtype} of shape {borders.shape}, want three whole numbers")
     train, valid, test = (int(border) for border in borders)
@@ -203,5 +203,4 @@ TASK = Task(
     controls=controls,
     labels=labels,
     judge=judge,
-    arrays=ARRAYS,
 )

@@ -63,7 +63,7 @@ def score(config: Config, data: RegressionSet, embedder: Embedder, source: Sourc
 
 def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
     """Ridge regression on embeddings."""
-    return [scored_row(source, "ridge", evaluate_regression(*wanted(arrays, *ARRAYS)))]
+    return [scored_row(source, "ridge", evaluate_regression(*wanted(arrays, ARRAYS)))]
 
 
 def controls(config: Config, data: RegressionSet) -> list[Row]:
@@ -91,5 +91,4 @@ TASK = Task(
     controls=controls,
     labels=labels,
     judge=judge,
-    arrays=ARRAYS,
 )
