@@ -15,6 +15,11 @@ def gather(tree: Any, axis_name: str | None) -> Any:
     return jax.tree.map(lambda array: lax.all_gather(array, axis_name, tiled=True), tree)
 
 
+def device_count(axis_name: str | None) -> int:
+    """How many devices share the batch."""
+    return 1 if axis_name is None else lax.axis_size(axis_name)
+
+
 def mean(tree: Any, axis_name: str | None) -> Any:
     """The mean over devices."""
     return tree if axis_name is None else lax.pmean(tree, axis_name)

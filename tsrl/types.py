@@ -117,6 +117,9 @@ class Method(NamedTuple):
       predict: `(params, aux, batch) -> [B, H, C]`, supervised forecasters only.
       layers: `(params, aux, batch) -> [[B, S, D_i], ...]`, the output of every block of the encoder, first to last, at
         the steps of `encode`; None = `encode(...).z` is the only one.
+      last_of_windows: `(params, aux, batch, before, hide_last) -> [B, T - before, D]`: for every step but the first
+        `before`, what `encode` gives for the last step of the window of `before + 1` steps that ends there, that last
+        step hidden or not; None = the windows are encoded one by one.
       weights: `(params, aux) -> (weights, rebuild)`: the parameters that `encode` and `embed` use, as one pytree of
         floats, and `rebuild(weights) -> (params, aux)`, which puts changed ones back.
     """
@@ -130,6 +133,7 @@ class Method(NamedTuple):
     before_epoch: Callable[[Params, Aux, Batch, Key], Plan] | None = None
     predict: Callable[[Params, Aux, Batch], Array] | None = None
     layers: Callable[[Params, Aux, Batch], list[Array]] | None = None
+    last_of_windows: Callable[[Params, Aux, Batch, int, bool], Array] | None = None
     weights: Callable[[Params, Aux], tuple[Params, Callable[[Params], tuple[Params, Aux]]]] = all_params
 
 

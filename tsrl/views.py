@@ -160,9 +160,12 @@ def time_step_mask(
 def dropout(keys: Key, z: Array, rate: float) -> Array:
     """Zeroes elements of `[B, T, D]` with probability `rate` and scales the rest by `1 / (1 - rate)`.
 
-    One key per example; the draw at step t does not depend on T, hence not on padding.
+    One key per example; the draw at step t does not depend on T, hence not on padding. A draw has 16 bits: the
+    probability is exact to 1e-5, and one random number, which costs more than all else here, serves two elements.
     """
     if rate == 0:
         return z
-    keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, z.shape[1:]))(keys)
-    return jnp.where(keep, z / (1 - rate), 0)
+    steps, width = z.shape[1:]
+    pairs = jax.vmap(lambda key: jax.random.bits(key, (steps, -(-width // 2)), jnp.uint32))(keys)
+    draws = jnp.concatenate([pairs & 0xFFFF, pairs >> 16], -1)[..., :width]
+    return jnp.where(draws >= round(rate * 2**16), z / (1 - rate), 0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tsrl.encoders import DilatedConv
-from tsrl.evaluate.embed import readout_series
+from tsrl.evaluate import embed
+from tsrl.evaluate.embed import encode_series, readout_series
 from tsrl.methods import ts2vec
 from tsrl.types import as_batch
 
@@ -48,3 +49,27 @@ def test_without_layers_the_representation_is_the_only_one():
     last = METHOD.encode(PARAMS, AUX, as_batch(X)).z
     found = readout_series(plain, PARAMS, AUX, X, lambda layers, mask: layers[0].mean(1))
     np.testing.assert_allclose(found, last.mean(1), atol=1e-5)
+
+
+@pytest.mark.parametrize("mask", ["all_true", "mask_last"])
+@pytest.mark.parametrize(("rows", "steps", "windows"), [(7, 9, 2048), (7, 9, 20), (7, 9, 4), (1, 9, 2), (2, 1, 4)])
+def test_the_shortcut_of_causal_windows_in_any_chunks(monkeypatch, rows, steps, windows, mask):
+    monkeypatch.setattr(embed, "_SHARED_WINDOWS", windows)
+    x = X[:rows, :steps]
+    call = dict(mask=mask, sliding_length=1, sliding_padding=4, causal=True)
+    found = encode_series(METHOD, PARAMS, AUX, x, **call)
+    slow = encode_series(METHOD._replace(last_of_windows=None), PARAMS, AUX, x, **call)
+    assert found.shape == (rows, steps, 6)
+    np.testing.assert_allclose(found, slow, atol=1e-5)
+
+
+def test_no_shortcut_where_it_would_be_wrong():
+    def never(*_):
+        raise AssertionError("not the last step of causal windows")
+
+    method = METHOD._replace(last_of_windows=never)
+    call = dict(sliding_length=1, sliding_padding=4, causal=True)
+    for other in (dict(sliding_length=2), dict(causal=False), dict(pooling="max"), dict(batch_size=3)):
+        encode_series(method, PARAMS, AUX, X, **call | other)
+    with pytest.raises(AssertionError, match="causal"):
+        encode_series(method, PARAMS, AUX, X, **call)

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from tsrl.encoders.last_of_windows import last_of_windows
 from tsrl.encoders.layers import SameConv1d
 from tsrl.errors import InputError
 from tsrl.types import Array
@@ -70,3 +71,18 @@ class DilatedConv(nn.Module):
             h = y + (SameConv1d(features, 1, name=f"block_{block}_projection")(h) if last else h)
             self.sow("intermediates", "block", h)
         return h
+
+    def last_of_windows(self, h: Array, mask: Array, before: int, *, hide_last: bool = False) -> Array:
+        """The last step's representation in each window of `before + 1` steps, as if each was encoded by itself.
+
+        Args:
+          h: `[B, before + T, width]` input after the front's projection.
+          mask: `[B, before + T]` bool; where False the step enters as zeros.
+          before: steps of a window before its last.
+          hide_last: whether each window's last step enters as zeros.
+
+        Returns:
+          `[B, T, features]`.
+        """
+        h = jnp.where(mask[..., None], h, 0)
+        return last_of_windows(self.variables["params"], h, before, self.depth, hide_last=hide_last)

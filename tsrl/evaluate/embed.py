@@ -20,6 +20,8 @@ EncodeMask = Literal["all_true", "mask_last"]
 Pooling = Literal["max", "multiscale"] | int | None
 Readout = Callable[[list[Array], Array], Array]
 
+# Windows that one call of a method's `last_of_windows` represents; more are no faster per window.
+_SHARED_WINDOWS = 2048
 # Values of the largest intermediate array in one chunk: 32 MB per copy in float32.
 _CHUNK_VALUES = 2**23
 
@@ -178,7 +180,8 @@ def encode_series(
       sliding_length: encode windows that advance by this many steps; None = the series as a whole.
       sliding_padding: steps of context before (and, unless causal, after) those of the window that are kept.
       causal: no context after the kept steps.
-      batch_size: series or windows at a time; default: what keeps one intermediate array within 32 MB.
+      batch_size: series or windows at a time, each encoded by itself; default: what keeps one intermediate array within
+        32 MB, and for causal windows that advance by one step the method's shortcut if it has one.
 
     Returns:
       `[N, S, D']`, S = T for most methods; with sliding windows `S = ceil(T / sliding_length) * sliding_length`;
@@ -196,6 +199,8 @@ def encode_series(
         raise InputError(
             f"sliding_length, sliding_padding: found {sliding_length}, {sliding_padding}, want at least 1 and 0"
         )
+    if method.last_of_windows is not None and causal and sliding_length == 1 and pooling is None and batch_size is None:
+        return _last_of_windows(method, params, aux, x, sliding_padding, mask == "mask_last")
     windows = sliding_windows(x, sliding_length, sliding_padding, 0 if causal else sliding_padding)
     kept = (sliding_padding, sliding_padding + sliding_length)
     apply = partial(_represent, method.encode, params, aux, pooling=pooling, kept=kept)
@@ -206,6 +211,24 @@ def encode_series(
     if pooling == "max":
         return z.max(1)
     return z.reshape(len(x), count * sliding_length, -1)
+
+
+def _last_of_windows(method: Method, params: Params, aux: Aux, x: np.ndarray, before: int, hide: bool) -> np.ndarray:
+    """The last step of each window of `before + 1` steps, `[N, T, C] -> [N, T, D]`, through the method's shortcut."""
+    steps = min(x.shape[1], _SHARED_WINDOWS)
+    stretches = sliding_windows(x, steps, before, 0)
+    count, stretch = stretches.shape[:2]
+    flat = stretches.reshape(count * stretch, before + steps, x.shape[2])
+    chunk = min(len(flat), _SHARED_WINDOWS // steps)
+    apply = partial(_shared, method, params, aux, before=before, hide=hide)
+    z = _in_chunks(apply, flat, "all_true", chunk)
+    return z.reshape(count, stretch * steps, -1)[:, : x.shape[1]]
+
+
+@partial(jax.jit, static_argnames=("method", "before", "hide"))
+def _shared(method: Method, params: Params, aux: Aux, batch: Batch, before: int, hide: bool) -> Array:
+    assert method.last_of_windows is not None
+    return method.last_of_windows(params, aux, batch, before, hide)
 
 
 def _chunk(batch_size: int | None, method: Method, params: Params, aux: Aux, x: np.ndarray) -> int:

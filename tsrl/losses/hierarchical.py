@@ -6,16 +6,13 @@ scale counts `alpha` of the instance loss and `1 - alpha` of the temporal loss, 
 scales. Similarities are raw dot products.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from tsrl.losses.log_normaliser import Layout, layout, log_normalisers
 from tsrl.types import Array
-
-Views = tuple[Array, Array, Array, Array]
-
-# Scales of at most this many steps share one compiled loop.
-_SHARED_STEPS = 16
 
 
 def temporal_contrastive(z1: Array, z2: Array, length: Array | int | None = None) -> Array:
@@ -33,16 +30,12 @@ def temporal_contrastive(z1: Array, z2: Array, length: Array | int | None = None
     """
     _check(z1, z2)
     steps = z1.shape[1]
-    exists = _exists(steps, length)
-    blocked = jnp.eye(2 * steps, dtype=bool) | ~jnp.tile(exists, 2)
-
-    def one(a: Array, b: Array) -> Array:
-        both = jnp.concatenate([a, b])
-        normaliser = jax.nn.logsumexp(both @ both.T, where=~blocked, axis=-1)
-        per_row = normaliser - jnp.tile(jnp.sum(a * b, -1), 2)
-        return jnp.sum(per_row, where=jnp.tile(exists, 2)) / (2 * exists.sum())
-
-    return jax.vmap(one)(z1, z2) if steps > 1 else jnp.zeros(z1.shape[0], z1.dtype)
+    length = jnp.asarray(steps if length is None else length)
+    exists = (jnp.arange(steps) < length) & (length > 1)
+    where = layout([2 * steps])
+    z = _side_by_side([jnp.stack([z1, z2], 2)], where)
+    per_step = _temporal_normalisers(z, length[None], where)[:, :steps] - jnp.sum(z1 * z2, -1)
+    return jnp.sum(per_step, 1, where=exists) / jnp.maximum(length, 1)
 
 
 def instance_contrastive(
@@ -68,22 +61,13 @@ def instance_contrastive(
     References: TS2Vec, equation 2.
     """
     _check(z1, z2)
-    all1, all2 = (z1, z2) if candidates is None else candidates
-    count, total = z1.shape[0], all1.shape[0]
-    if total == 1:
-        return jnp.zeros(count, z1.dtype)
-    row = first_row + jnp.arange(count)
-    # A row's own representation stands in the half of the candidates that holds its own view.
-    own = jnp.concatenate([row, row + total])[:, None] == jnp.arange(2 * total)
-
-    def at_one_step(a: Array, b: Array, all_a: Array, all_b: Array) -> Array:
-        anchors, others = jnp.concatenate([a, b]), jnp.concatenate([all_a, all_b])
-        normaliser = jax.nn.logsumexp(anchors @ others.T, where=~own, axis=-1)
-        return (normaliser[:count] + normaliser[count:]) / 2 - jnp.sum(a * b, -1)
-
-    per_step = jax.vmap(at_one_step, in_axes=1, out_axes=1)(z1, z2, all1, all2)
-    exists = _exists(z1.shape[1], length)
-    return jnp.sum(per_step, 1, where=exists) / exists.sum()
+    steps = z1.shape[1]
+    length = steps if length is None else length
+    if len(z1 if candidates is None else candidates[0]) == 1:
+        return jnp.zeros(len(z1), z1.dtype)
+    everyone = None if candidates is None else jnp.stack(candidates, 2)
+    per_step = _instance_normalisers(jnp.stack([z1, z2], 2), everyone, first_row) - jnp.sum(z1 * z2, -1)
+    return jnp.sum(per_step, 1, where=jnp.arange(steps) < length) / length
 
 
 def hierarchical_contrastive(
@@ -116,50 +100,114 @@ def hierarchical_contrastive(
     References: TS2Vec, equation 3 and algorithm 1 (halves and division by the number of scales from the code).
     """
     _check(z1, z2)
-    all1, all2 = (z1, z2) if candidates is None else candidates
-    length = z1.shape[1] if length is None else length
+    # All scales stand one after another on the time axis, so that each part of the loss is one call for all of them.
+    sizes = [z1.shape[1] >> scale for scale in range(z1.shape[1].bit_length())]
+    where = layout([2 * size for size in sizes])
+    z = _side_by_side(_scales(jnp.stack([z1, z2], 2)), where)
+    lengths = jnp.asarray(z1.shape[1] if length is None else length) >> jnp.arange(len(sizes))
+    positive = _between_views(z)
 
-    def at_scale(scale: Array | int, z: Views, steps: Array | int) -> Array:
-        """The dual contrast of one scale `[B]`; zero when it has no step."""
-        z1, z2, all1, all2 = z
-        term = jnp.zeros(z1.shape[0], z1.dtype)
-        if alpha != 0:
-            term += alpha * instance_contrastive(z1, z2, steps, candidates=(all1, all2), first_row=first_row)
-        if alpha != 1:
-            # A scale of one step has no temporal contrast; rounding must not leave a residue of it.
-            counts = (steps > 1) & (scale >= temporal_unit)
-            term += jnp.where(counts, (1 - alpha) * temporal_contrastive(z1, z2, steps), 0)
-        return jnp.where(steps >= 1, term, 0)
+    def mean_of_scales(normalisers: Array, counts: Array) -> Array:
+        """The contrast `[B]`, averaged over the steps of a scale and over scales; only scales that count are added."""
+        step, start = jnp.arange(z.shape[1]), jnp.array(where.starts)[:, None] // 2
+        exists = (step >= start) & (step < start + lengths[:, None]) & counts[:, None]
+        weight = (exists / jnp.maximum(lengths, 1)[:, None]).sum(0) / jnp.sum(lengths >= 1)
+        return (normalisers - positive) @ weight
 
-    z: Views = (z1, z2, all1, all2)
-    total, scale = jnp.zeros(z1.shape[0], z1.dtype), 0
-    while z[0].shape[1] > _SHARED_STEPS:
-        total += at_scale(scale, z, length // 2**scale)
-        z, scale = jax.tree.map(_pool, z), scale + 1
-    # The remaining scales run in one loop, each padded to the largest of them: one compilation instead of up to five.
-    size = z[0].shape[1]
-
-    def padded_scale(carry: tuple[Views, Array], scale: Array) -> tuple[tuple[Views, Array], None]:
-        z, total = carry
-        total += at_scale(scale, z, length // 2**scale)
-        return (jax.tree.map(lambda view: _pad(_pool(view), size), z), total), None
-
-    (_, total), _ = lax.scan(padded_scale, (z, total), jnp.arange(scale, scale + size.bit_length()))
-    return total / jnp.sum(length >= 2 ** jnp.arange(scale + size.bit_length()))
+    total = jnp.zeros(len(z), z.dtype)
+    everyone = None if candidates is None else _side_by_side(_scales(jnp.stack(candidates, 2)), where)
+    if alpha != 0 and len(z if everyone is None else everyone) > 1:
+        total += alpha * mean_of_scales(_instance_normalisers(z, everyone, first_row), lengths >= 1)
+    if alpha != 1:
+        # A scale of one step has no temporal contrast.
+        counts = (lengths > 1) & (jnp.arange(len(sizes)) >= temporal_unit)
+        total += (1 - alpha) * mean_of_scales(_temporal_normalisers(z, lengths, where), counts)
+    return total
 
 
-def _pad(z: Array, steps: int) -> Array:
-    return jnp.pad(z, ((0, 0), (0, steps - z.shape[1]), (0, 0)))
+def _scales(z: Array) -> list[Array]:
+    """`[B, T, 2, D]` and its halvings by max-pooling, down to one step."""
+    scales = [z]
+    while z.shape[1] > 1:
+        half = z.shape[1] // 2
+        z = _larger(z[:, : 2 * half].reshape(len(z), half, 2, *z.shape[2:]))
+        scales.append(z)
+    return scales
 
 
-def _pool(z: Array) -> Array:
-    half = z.shape[1] // 2
-    return z[:, : 2 * half].reshape(z.shape[0], half, 2, z.shape[2]).max(2)
+def _side_by_side(scales: Sequence[Array], where: Layout) -> Array:
+    """`[B, T_i, 2, D]` each at its place on one time axis: `[B, S, 2, D]`, zeros between."""
+    pieces, end = [], 0
+    for z, start in zip(scales, where.starts, strict=True):
+        pieces += [jnp.zeros((len(z), start // 2 - end, *z.shape[2:]), z.dtype), z]
+        end = start // 2 + z.shape[1]
+    pieces.append(jnp.zeros((len(z), where.total // 2 - end, *z.shape[2:]), z.dtype))
+    return jnp.concatenate(pieces, 1)
 
 
-def _exists(steps: int, length: Array | int | None) -> Array:
-    # At least one step counts as existing, so that a scale beyond the true length stays finite until it is dropped.
-    return jnp.arange(steps) < (steps if length is None else jnp.maximum(length, 1))
+@jax.custom_vjp
+def _between_views(z: Array) -> Array:
+    """`[B, S, 2, D] -> [B, S]`: the dot product of the two views. Its own derivative is one pass over z; that of the
+    two slices would be padded and added up."""
+    return jnp.sum(z[:, :, 0] * z[:, :, 1], -1)
+
+
+_between_views.defvjp(
+    lambda z: (_between_views(z), z), lambda z, cotangent: (cotangent[..., None, None] * z[:, :, ::-1],)
+)
+
+
+@jax.custom_vjp
+def _products(z: Array) -> Array:
+    """`[S, N, D] -> [S, N, N]`: dot products of all rows. Its own derivative is one product instead of two."""
+    return z @ z.swapaxes(1, 2)
+
+
+_products.defvjp(lambda z: (_products(z), z), lambda z, cotangent: ((cotangent + cotangent.swapaxes(1, 2)) @ z,))
+
+
+@jax.custom_vjp
+def _larger(pairs: Array) -> Array:
+    """The maximum over axis 2 of size 2. The gradient goes to one of the two, the first of equals, as max-pooling's
+    does; that of `jnp.max` counts and divides, in several passes over the largest arrays of the loss."""
+    return pairs.max(2)
+
+
+def _larger_forward(pairs: Array) -> tuple[Array, Array]:
+    return pairs.max(2), pairs[:, :, 0] >= pairs[:, :, 1]
+
+
+def _larger_backward(first: Array, cotangent: Array) -> tuple[Array]:
+    return (jnp.stack([jnp.where(first, cotangent, 0), jnp.where(first, 0, cotangent)], 2),)
+
+
+_larger.defvjp(_larger_forward, _larger_backward)
+
+
+def _temporal_normalisers(z: Array, lengths: Array, where: Layout) -> Array:
+    """`[B, S, 2, D] -> [B, S]`: over all other steps of the scale in both views, the mean of both anchors."""
+    rows = z.reshape(len(z), where.total, -1)
+    return log_normalisers(rows, 2 * lengths, where).reshape(*z.shape[:2], 2).mean(2)
+
+
+def _instance_normalisers(z: Array, everyone: Array | None, first_row: Array | int) -> Array:
+    """`[B, S, 2, D] -> [B, S]`: over all other series at the step in both views, the mean of both anchors.
+
+    `everyone` `[G, S, 2, D]` is the whole batch where z is a share of it; None: z is.
+    """
+    rows, total = len(z), len(z if everyone is None else everyone)
+    own = jnp.concatenate([first_row + jnp.arange(rows) + view * total for view in range(2)])
+    # A row's own representation stands in the half of the candidates that holds its own view.
+    blocked = own[:, None] == jnp.arange(2 * total)
+    anchors = _by_step(z)
+    similarities = _products(anchors) if everyone is None else anchors @ _by_step(everyone).swapaxes(1, 2)
+    normalisers = jax.nn.logsumexp(similarities, where=~blocked, axis=-1)
+    return normalisers.reshape(-1, 2, rows).mean(1).T
+
+
+def _by_step(z: Array) -> Array:
+    """`[B, S, 2, D] -> [S, 2 * B, D]`, all first views, then all second views."""
+    return z.transpose(1, 2, 0, 3).reshape(z.shape[1], 2 * len(z), -1)
 
 
 def _check(z1: Array, z2: Array) -> None:

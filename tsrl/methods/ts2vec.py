@@ -50,7 +50,8 @@ def ts2vec(
     """TS2Vec over any encoder that keeps the length.
 
     Args:
-      encoder: module `(h, mask, exists) -> [B, T, D]` with an attribute `width`.
+      encoder: module `(h, mask, exists) -> [B, T, D]` with an attribute `width`; its method `last_of_windows`, if it
+        has one, serves sliding windows.
       alpha: weight of the instance contrast; the temporal contrast has `1 - alpha`.
       temporal_unit: finest scales without temporal contrast; the overlap has at least `2**(temporal_unit + 1)` steps.
       mask: which projected steps each view hides in training, see `views.time_step_mask`.
@@ -133,11 +134,21 @@ def ts2vec(
         # An encoder that sows nothing has one layer, its output.
         return list(sown.get("intermediates", {}).get("block", (z,)))
 
+    def last_of_windows(params: Params, aux: Aux, batch: Batch, before: int, hide_last: bool) -> Array:
+        del params
+        h = front.apply({"params": aux["average"]["front"]}, batch.fields)
+        variables = {"params": aux["average"]["encoder"]}
+        z: Array = encoder.apply(variables, h, batch.mask, before, hide_last=hide_last, method="last_of_windows")  # type: ignore[assignment]
+        return z
+
     def weights(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tuple[Params, Aux]]]:
         del params
         return aux["average"], lambda average: (average, {"average": average})
 
-    return Method(init, loss, encode, embed, after_step=after_step, layers=layers, weights=weights)
+    shortcut = last_of_windows if hasattr(encoder, "last_of_windows") else None
+    return Method(
+        init, loss, encode, embed, after_step=after_step, layers=layers, last_of_windows=shortcut, weights=weights
+    )
 
 
 def contextual_loss(
@@ -186,7 +197,7 @@ def contextual_loss(
         alpha=alpha,
         temporal_unit=temporal_unit,
         length=crops.overlap,
-        candidates=parallel.gather((z1, z2), axis_name),
+        candidates=parallel.gather((z1, z2), axis_name) if parallel.device_count(axis_name) > 1 else None,
         first_row=parallel.first_row(rows, axis_name),
     )
     return losses.mean(), {}

@@ -1,0 +1,113 @@
+"""Normalisers walked in blocks, against the matrix of all similarities."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tsrl.losses import hierarchical_contrastive, log_normaliser
+from tsrl.losses.log_normaliser import layout, log_normalisers
+
+
+def slow(z, counts, where):
+    """`[B, total]`: row by row, from the whole matrix."""
+    found = jnp.zeros(z.shape[:2])
+    for start, count in zip(where.starts, counts, strict=True):
+        rows = z[:, start : start + count]
+        others = jnp.where(jnp.eye(count, dtype=bool), -jnp.inf, rows @ rows.swapaxes(1, 2))
+        if count > 1:
+            found = found.at[:, start : start + count].set(jax.nn.logsumexp(others, -1))
+    return found
+
+
+def inputs(sizes, rows=2, width=3, seed=0, scale=1.0):
+    where = layout(sizes)
+    z = scale * jax.random.normal(jax.random.key(seed), (rows, where.total, width))
+    return z, where
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of 8 rows, so that short series need several."""
+    monkeypatch.setattr(log_normaliser, "_ROWS", 8)
+
+
+def groups(draw_sizes):
+    """Sizes in descending order, as the scales of a series have."""
+    return sorted(draw_sizes, reverse=True)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(0, 3), st.sampled_from([8, 16, 256]))
+def test_places_do_not_overlap_and_walks_hold_their_groups(sizes, extra, most):
+    sizes = groups(sizes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_normaliser, "_ROWS", most)
+        where = layout(sizes)
+    ends = [start + size for start, size in zip(where.starts, sizes, strict=True)]
+    assert all(end <= start for end, start in zip(ends, where.starts[1:], strict=False))
+    assert ends[-1] <= where.total
+    assert where.total % where.rows == 0
+    for walk, first in enumerate(where.firsts):
+        assert where.starts[walk] == first * where.rows
+    # The groups after the last walk's first share its one block, unless it is the only group.
+    if len(where.firsts) < len(sizes):
+        assert ends[-1] <= (where.firsts[-1] + 1) * where.rows
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 40), st.floats(0, 1)), min_size=1, max_size=4), st.integers(0, 9))
+def test_values_and_gradients_in_blocks(drawn, seed):
+    drawn = sorted(drawn, reverse=True)
+    sizes = [size for size, _ in drawn]
+    counts = [round(size * share) for size, share in drawn]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_normaliser, "_ROWS", 8)
+        z, where = inputs(sizes, seed=seed)
+        cotangent = jax.random.normal(jax.random.key(seed + 1), z.shape[:2])
+        value, pull = jax.vjp(jax.jit(lambda z: log_normalisers(z, jnp.array(counts), where)), z)
+        expected, pull_slow = jax.vjp(lambda z: slow(z, counts, where), z)
+        np.testing.assert_allclose(value, expected, atol=1e-5)
+        np.testing.assert_allclose(pull(cotangent)[0], pull_slow(cotangent)[0], atol=1e-5)
+
+
+def test_padding_is_not_seen_and_gets_no_gradient(small_blocks):
+    z, where = inputs([30, 15, 7])
+    counts = jnp.array([20, 10, 5])
+    exists = np.zeros(where.total, bool)
+    for start, count in zip(where.starts, counts, strict=True):
+        exists[start : start + count] = True
+    wild = jnp.where(exists[:, None], z, 1e4)
+    total = jax.jit(jax.value_and_grad(lambda z: log_normalisers(z, counts, where).sum()))
+    value, gradient = total(wild)
+    np.testing.assert_allclose(value, total(z)[0], rtol=1e-6)
+    np.testing.assert_array_equal(gradient[:, ~exists], 0)
+    assert np.abs(gradient[:, exists]).min() > 0
+
+
+def test_one_program_for_all_counts_also_under_vmap(small_blocks):
+    z, where = inputs([40, 20])
+    counts = jnp.array([[40, 20], [13, 6], [2, 1], [1, 0]])
+    together = jax.jit(jax.vmap(lambda counts: log_normalisers(z, counts, where)))(counts)
+    for row, own in enumerate(counts.tolist()):
+        np.testing.assert_allclose(together[row], slow(z, own, where), atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e3])
+def test_tiny_and_huge_similarities(small_blocks, scale):
+    z, where = inputs([20], scale=scale)
+    value, gradient = jax.jit(jax.value_and_grad(lambda z: log_normalisers(z, jnp.array([20]), where).sum()))(z)
+    np.testing.assert_allclose(value, slow(z, [20], where).sum(), rtol=1e-5)
+    assert np.isfinite(gradient).all()
+
+
+def test_memory_grows_with_the_rows_not_with_their_square():
+    def temporary(steps):
+        z = jnp.zeros((1, steps, 8))
+        loss = jax.jit(jax.grad(lambda z: hierarchical_contrastive(z, z + 1).sum()))
+        return loss.lower(z).compile().memory_analysis().temp_size_in_bytes
+
+    # The matrix of the finest scale alone would be 400 MB at 5,000 steps.
+    assert temporary(5000) < 2.5 * temporary(2500) < 100e6
