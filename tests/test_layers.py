@@ -26,6 +26,7 @@ ALLOWED = {
     "train": {"types", "errors", "files", "parallel", "train"},
     "evaluate": {"types", "errors", "evaluate"},
     "report": {"errors", "report"},
+    "streaming": {"types", "errors", "files", "data", "embedder"},
     "config": {"types", "errors", "methods", "encoders"},
     "tasks": {"errors", "config", "data", "embedder", "evaluate", "report", "tasks"},
 }

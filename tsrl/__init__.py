@@ -10,6 +10,7 @@ _LAZY = {
     "pretrain": "tsrl.pretraining",
     "load": "tsrl.embedder",
     "Embedder": "tsrl.embedder",
+    "StreamingEncoder": "tsrl.streaming",
     "EmbeddingTransformer": "tsrl.interop.sklearn",
     "InputError": "tsrl.errors",
 }
