@@ -5,24 +5,17 @@ Prints seconds and the peak of memory that numpy allocates beyond the inputs, an
 and versions. Features and series are random; both costs depend on shapes only.
 """
 
-import argparse
-import json
-import time
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
-from statistics import median
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 from sklearn.linear_model import Ridge
+from timing import flags, measure, show, timed, write
 
 from tsrl.evaluate.forecast import last_step_ridge
 from tsrl.evaluate.origins import Splits, origins
 from tsrl.evaluate.ridge import PENALTIES
-from tsrl.experiment import hardware, versions
 
 HORIZONS = (24, 48, 168, 336, 720)
 # Those that the loop over scikit-learn does too, which takes minutes for the others.
@@ -30,13 +23,6 @@ SHORT = (24, 48)
 SKIP = 200
 ETT = Splits(slice(0, 8640), slice(8640, 11520), slice(11520, 14400))
 WEATHER = Splits(slice(0, 36887), slice(36887, 42157), slice(42157, 52696))
-
-
-class Result(TypedDict):
-    """Seconds of each repetition, and the peak of memory beyond the inputs."""
-
-    seconds: list[float]
-    peak_bytes: int
 
 
 def inputs(steps: int, channels: int, width: int = 320) -> tuple[np.ndarray, np.ndarray]:
@@ -65,47 +51,35 @@ def published_loop(z: np.ndarray, x: np.ndarray, splits: Splits, horizons: tuple
     return found
 
 
-def measure(case: Callable[[], object], repeats: int) -> Result:
+def weigh(case: Callable[[], object], repeats: int) -> dict[str, Any]:
     """Seconds of each repetition, then the peak of one more under tracemalloc, which slows it."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        case()
-        seconds.append(time.perf_counter() - start)
+    seconds = measure({"": case}, repeats, warm=0)[""]
     tracemalloc.start()
     case()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return Result(seconds=seconds, peak_bytes=peak)
+    return timed(seconds, peak_bytes=peak)
 
 
 def main() -> None:
     """Measures, compares, prints, writes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    flags = parser.parse_args()
+    asked = flags(__doc__, repeats=3).parse_args()
+    repeats = asked.repeats
     z, x = inputs(17_420, 7)
     wide_z, wide_x = inputs(52_696, 21)
     doubled = z.astype(np.float64)
     results = {
-        "ETTh1's size, 5 horizons": measure(lambda: last_step_ridge(z, x, ETT, HORIZONS, skip=SKIP), flags.repeats),
-        "ETTh1's size, horizons 24, 48": measure(lambda: last_step_ridge(z, x, ETT, SHORT, skip=SKIP), flags.repeats),
-        "the same, scikit-learn": measure(lambda: published_loop(doubled, x, ETT, SHORT), 1),
-        "Weather's size, horizon 720": measure(lambda: last_step_ridge(wide_z, wide_x, WEATHER, [720], skip=SKIP), 1),
+        "ETTh1's size, 5 horizons": weigh(lambda: last_step_ridge(z, x, ETT, HORIZONS, skip=SKIP), repeats),
+        "ETTh1's size, horizons 24, 48": weigh(lambda: last_step_ridge(z, x, ETT, SHORT, skip=SKIP), repeats),
+        "the same, scikit-learn": weigh(lambda: published_loop(doubled, x, ETT, SHORT), 1),
+        "Weather's size, horizon 720": weigh(lambda: last_step_ridge(wide_z, wide_x, WEATHER, [720], skip=SKIP), 1),
     }
     ours = {one.horizon: one.scores["mse"] for one in last_step_ridge(z, x, ETT, SHORT, skip=SKIP) if not one.anchored}
     theirs = published_loop(doubled, x, ETT, SHORT)
     difference = max(abs(ours[horizon] / theirs[horizon] - 1) for horizon in SHORT)
-    table = Table("case", "median s", "min", "max", "peak MB")
-    for name, result in results.items():
-        times = (median(result["seconds"]), min(result["seconds"]), max(result["seconds"]))
-        table.add_row(name, *(f"{value:.2f}" for value in times), f"{result['peak_bytes'] / 1e6:.0f}")
-    Console().print(table)
+    show(results, "s")
     print(f"largest relative difference of test MSE from scikit-learn: {difference:.1e}")
-    if flags.json:
-        record = {"results": results, "difference": difference, "hardware": hardware(), "versions": versions()}
-        flags.json.write_text(json.dumps(record, indent=1) + "\n")
+    write(asked.json, results, difference=difference)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,32 @@
-"""What two choices of the training step cost: how a convolution is computed, and how seeds share a program.
+"""What a training step costs, beside the peer's, and what two choices of it cost.
 
-Command: python benchmarks/train_step.py [--repeats 7] [--json FILE]
+The choices are how a convolution is computed and how seeds share a program. Whole steps draw new crops each time, as
+in training; their median is over many of them. The operations a step needs are counted (`flops`) and set
+beside the speed of a matrix product on this machine.
+
+Command: python benchmarks/train_step.py [--repeats 7] [--updates 15] [--rounds 2] [--shapes 500x8 2000x2] [--json FILE]
 Prints medians over interleaved repetitions and, with --json, writes them with machine and versions.
 """
 
-import argparse
-import json
-import time
-from collections.abc import Callable
-from pathlib import Path
-from statistics import median
+from collections.abc import Callable, Sequence
+from statistics import mean
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+import training
 from jax import lax
-from rich.console import Console
-from rich.table import Table
+from timing import flags, measure, peer_available, show, timed, write
 
 from tsrl.encoders import DilatedConv
 from tsrl.encoders.layers import SameConv1d
-from tsrl.experiment import hardware, versions
 from tsrl.methods import ts2vec
 from tsrl.train.devices import one_by_one, together
 from tsrl.train.state import init_state, make_step
 from tsrl.types import Plan, as_batch
+from tsrl.views import overlapping_crops
 
 
 def xla_conv(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
@@ -81,33 +83,95 @@ def seed_cases(seeds: int = 3, steps: int = 100, rows: int = 8) -> dict[str, Cal
     return cases
 
 
-def measure(cases: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each repetition, the cases in turn, after one run of each that compiles it."""
-    for case in cases.values():
-        jax.block_until_ready(case())
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(repeats):
-        for name, case in cases.items():
-            start = time.perf_counter()
-            jax.block_until_ready(case())
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
+def step_results(steps: int, rows: int, who: Sequence[str], updates: int, rounds: int) -> dict[str, dict[str, Any]]:
+    """Updates of the paper's model on series of `steps` steps, `rows` in a batch, new crops at every update.
+
+    Each model has a process of its own, because torch's threads, waiting for work, would take the cores from the
+    other's; the processes take turns.
+    """
+    found: dict[str, list[dict[str, Any]]] = {one: [] for one in who}
+    for _ in range(rounds):
+        for one in who:
+            found[one].append(training.steps_in_child(one, steps, rows, updates))
+    return {
+        f"training step, T = {steps}, B = {rows}, {one}": timed(
+            [value for part in parts for value in part["seconds"]],
+            first_s=[part["first_s"] for part in parts],
+            peak_bytes=max(part["peak_bytes"] for part in parts),
+        )
+        for one, parts in found.items()
+    }
+
+
+def flops(steps: int, rows: int, draws: int = 2000) -> float:
+    """Floating-point operations that one training step cannot do without, the mean over its random crops.
+
+    Two for a multiply-add, three times the forward pass. Counted are the projection, the convolutions (true lengths,
+    without taps outside the series) and both contrasts' products of similarities on every scale; not counted are
+    padding, GELU, softmax and the optimiser.
+    """
+    keys = jax.random.split(jax.random.key(0), draws)
+    crops = jax.vmap(lambda key: overlapping_crops(key, jnp.arange(1), steps))(keys)
+    products = _encoder_products(np.asarray(crops.length1)) + _encoder_products(np.asarray(crops.length2))
+    overlap = np.asarray(crops.overlap, np.float64)
+    while overlap.any():
+        products += training.FEATURES * ((2 * overlap) ** 2 + 4 * rows * overlap)
+        overlap //= 2
+    return float(2 * 3 * rows * products.mean())
+
+
+def _encoder_products(length: np.ndarray) -> np.ndarray:
+    """Multiply-adds of the encoder on one series of each length."""
+    products = length * float(training.CHANNELS * training.WIDTH + training.WIDTH * training.FEATURES)
+    for block in range(training.DEPTH + 1):
+        taps = length + 2 * np.maximum(0, length - 2**block)
+        features = training.FEATURES if block == training.DEPTH else training.WIDTH
+        products += taps * float(training.WIDTH * features + features * features)
+    return products
+
+
+def product_speed(size: int) -> float:
+    """Floating-point operations a second of a float32 product of two square matrices, the best of five."""
+    a = jax.random.normal(jax.random.key(0), (size, size))
+    product = jax.jit(lambda a: a @ a)
+    return 2 * size**3 / min(measure({"": lambda: product(a)}, 5)[""])
 
 
 def main() -> None:
     """Measures, prints, writes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", type=Path)
-    flags = parser.parse_args()
-    seconds = measure(convolution_cases(), flags.repeats) | measure(seed_cases(), flags.repeats)
-    table = Table("case", "median ms", "min", "max")
-    for name, values in seconds.items():
-        table.add_row(name, *(f"{1e3 * value:.0f}" for value in (median(values), min(values), max(values))))
-    Console().print(table)
-    if flags.json:
-        record = {"repeats": flags.repeats, "seconds": seconds, "hardware": hardware(), "versions": versions()}
-        flags.json.write_text(json.dumps(record, indent=1) + "\n")
+    parser = flags(__doc__, repeats=7)
+    parser.add_argument("--updates", type=int, default=15, help="timed training steps a round, each with its own crops")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of the processes")
+    parser.add_argument(
+        "--shapes", type=training.shape, nargs="*", default=[(500, 8), (2000, 2)], help="TxB of these steps"
+    )
+    parser.add_argument("--product", type=int, default=4096, help="rows of the matrices whose product is the peak")
+    asked = parser.parse_args()
+    seconds = measure(convolution_cases(), asked.repeats) | measure(seed_cases(), asked.repeats)
+    results = {name: timed(values) for name, values in seconds.items()}
+    with_peer, peak, ratios = peer_available(), product_speed(asked.product), {}
+    for steps, rows in asked.shapes:
+        needed = flops(steps, rows)
+        measured = step_results(steps, rows, training.MODELS if with_peer else ["ours"], asked.updates, asked.rounds)
+        of_ours, *of_peers = measured.values()
+        for name, result in measured.items():
+            # Steps differ by their crops: the mean over steps belongs to the mean of operations.
+            share = needed / mean(result["seconds"]) / peak
+            results[name] = result | {"flops": needed, "share_of_peak": share}
+        for one, result in zip(training.MODELS[1:], of_peers, strict=False):
+            middle = result["median"] / of_ours["median"]
+            ratios[f"{steps}x{rows}, {one}"] = {
+                "medians": middle,
+                "means": mean(result["seconds"]) / mean(of_ours["seconds"]),
+            }
+    show(results)
+    print(f"float32 product of {asked.product} x {asked.product}: {peak / 1e9:.0f} GFLOP/s")
+    for name, result in results.items():
+        if "flops" in result:
+            print(f"{name}: {result['flops'] / 1e9:.0f} GFLOP on average, {result['share_of_peak']:.0%} of that speed")
+    for name, ratio in ratios.items():
+        print(f"{name} / ours: {ratio['medians']:.2f} of medians, {ratio['means']:.2f} of means")
+    write(asked.json, results, product_flops_per_s=peak, peer_over_ours=ratios)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,110 @@
+"""Training steps of TS2Vec at the paper's sizes, ours and the peer's, for the benchmarks that time or weigh them.
+
+`--child SETTINGS` runs some in this process and prints their seconds and the peak of memory as JSON; `memory`,
+`long_series` and `scaling` start it so.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from timing import in_child, killed_first, peak_bytes, timed
+
+CHANNELS, WIDTH, FEATURES, DEPTH = 14, 64, 320, 10
+# The last is the peer with the released code's way of leaving out a row's product with itself: a copy without it.
+MODELS = ("ours", "peer", "peer, diagonal cut out")
+
+
+def shape(text: str) -> tuple[int, int]:
+    """Time steps and batch of a flag: `500x8` -> (500, 8)."""
+    steps, rows = text.split("x")
+    return int(steps), int(rows)
+
+
+def series(steps: int, rows: int, channels: int = CHANNELS) -> np.ndarray:
+    """Standardised random walks `[rows, steps, channels]`, float32."""
+    x = np.random.default_rng(0).normal(size=(rows, steps, channels)).cumsum(1)
+    return ((x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)).astype(np.float32)
+
+
+def ours(x: np.ndarray, seeds: int = 1, devices: int = 1) -> Callable[[], object]:
+    """A function that makes one update on all rows of x, as the training loop does, and waits for it."""
+    import jax
+    import jax.numpy as jnp
+
+    from tsrl.config import Config, Train, options
+    from tsrl.encoders import DilatedConv
+    from tsrl.parallel import AXIS
+    from tsrl.pretraining import prepare
+    from tsrl.train.devices import DeviceStep
+    from tsrl.train.order import shuffled_order
+    from tsrl.train.state import init_state, make_step
+    from tsrl.types import Plan
+
+    rows, steps, _ = x.shape
+    train = Train(steps=600, batch_size=rows, max_train_length=steps)
+    encoder = DilatedConv(width=WIDTH, features=FEATURES, depth=DEPTH)
+    job = prepare(Config(method=options("ts2vec"), encoder=encoder, train=train, seeds=seeds), x, None)
+    method, optimizer = job.method(AXIS), job.optimizer()
+    advance = DeviceStep(make_step(method, optimizer, job.steps, AXIS), jax.local_devices()[:devices])
+    data = advance.replicate(job.data)
+    numbers = advance.replicate(jnp.arange(seeds, dtype=jnp.uint32))
+    init = jax.vmap(lambda seed, data: init_state(method, optimizer, data, seed), in_axes=(0, None))
+    state, epoch = advance.replicate(jax.jit(init)(numbers, data)), 0
+
+    def step() -> object:
+        nonlocal state, epoch
+        index = np.concatenate([shuffled_order(seed, epoch, rows, rows) for seed in range(seeds)])
+        state, metrics = advance(state, data, Plan(), index, numbers)
+        epoch += 1
+        return jax.block_until_ready((state, metrics))
+
+    return step
+
+
+def peer(x: np.ndarray, cut_diagonal: bool = False) -> Callable[[], object]:
+    """The same by the peer."""
+    import torch
+    from peer import Encoder, Peer
+
+    torch.manual_seed(0)
+    model = Peer(Encoder(x.shape[2], WIDTH, FEATURES, DEPTH), max_train_length=x.shape[1], cut_diagonal=cut_diagonal)
+    data = torch.from_numpy(x)
+    return lambda: model.step(data[torch.randperm(len(data))])
+
+
+def steps_in_child(
+    who: str, steps: int, rows: int, updates: int, *, seeds: int = 1, devices: int = 1
+) -> dict[str, Any]:
+    """Training steps of one of `MODELS` in a fresh process.
+
+    Returns:
+      A result with `seconds` of each update, `first_s` of the one before, which compiles, `start_bytes` of memory
+      before the first and `peak_bytes` in all; or an `error`.
+    """
+    settings = {"who": who, "steps": steps, "rows": rows, "updates": updates, "seeds": seeds, "devices": devices}
+    xla_flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}".strip()
+    found = in_child("training.py", settings, {"XLA_FLAGS": xla_flags})
+    return found if "error" in found else timed(**found)
+
+
+def _child(who: str, steps: int, rows: int, updates: int, seeds: int, devices: int) -> dict[str, Any]:
+    x = series(steps, rows)
+    step = ours(x, seeds, devices) if who == "ours" else peer(x, who == MODELS[2])
+    start_bytes, seconds = peak_bytes(), []
+    for _ in range(updates + 1):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds[1:], "first_s": seconds[0], "start_bytes": start_bytes, "peak_bytes": peak_bytes()}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--child", required=True)
+    killed_first()
+    print(json.dumps(_child(**json.loads(parser.parse_args().child))))
