@@ -1,6 +1,7 @@
-"""What a training step costs, beside the peer's, and what two choices of it cost.
+"""What a training step costs, beside the peer's, and what its parts and two choices of it cost.
 
-The choices are how a convolution is computed and how seeds share a program. Whole steps draw new crops each time, as
+The choices are how a convolution is computed and how seeds share a program. The parts are those of a step of 8 series
+whose views are padded to 400 steps and overlap by 240. Whole steps draw new crops each time, as
 in training; their median is over many of them. The operations a step needs are counted (`flops`) and set
 beside the speed of a matrix product on this machine.
 
@@ -22,11 +23,13 @@ from timing import flags, measure, peer_available, show, timed, write
 
 from tsrl.encoders import DilatedConv
 from tsrl.encoders.layers import SameConv1d
+from tsrl.losses import hierarchical_contrastive
 from tsrl.methods import ts2vec
+from tsrl.methods.ts2vec import view_sizes
 from tsrl.train.devices import one_by_one, together
 from tsrl.train.state import init_state, make_step
 from tsrl.types import Plan, as_batch
-from tsrl.views import overlapping_crops
+from tsrl.views import dropout, overlapping_crops
 
 
 def xla_conv(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
@@ -81,6 +84,38 @@ def seed_cases(seeds: int = 3, steps: int = 100, rows: int = 8) -> dict[str, Cal
         compiled = jax.jit(arrange(step))
         cases[name] = lambda compiled=compiled: compiled(states, data, Plan(), index, numbers)
     return cases
+
+
+def part_cases(rows: int = 8, size: int = 400, overlap: int = 240) -> dict[str, Callable[[], object]]:
+    """Value and gradient of the parts of a step: two views of `rows` series padded to `size` steps."""
+    encoder = DilatedConv(width=training.WIDTH, features=training.FEATURES, depth=training.DEPTH)
+    keys = jax.random.split(jax.random.key(0), 4)
+    h, seen = jax.random.normal(keys[0], (2 * rows, size, training.WIDTH)), jnp.ones((2 * rows, size), bool)
+    z = jax.random.normal(keys[1], (2, rows, size, training.FEATURES)) / 10
+    params, drop = encoder.init(keys[2], h, seen), jax.random.split(keys[3], 2 * rows)
+    encoded = jax.jit(jax.value_and_grad(lambda params: jnp.square(encoder.apply(params, h, seen, seen)).sum()))
+
+    def contrast(z: jax.Array, length: int, alpha: float) -> jax.Array:
+        return hierarchical_contrastive(z[0], z[1], length=length, alpha=alpha).mean()
+
+    graded = jax.jit(jax.value_and_grad(contrast), static_argnames="alpha")
+    dropped = jax.jit(lambda z: dropout(drop, z.reshape(2 * rows, size, -1), 0.1))
+    return {
+        "encoder": lambda: encoded(params),
+        "both contrasts": lambda: graded(z, overlap, alpha=0.5),
+        "temporal contrast": lambda: graded(z, overlap, alpha=0.0),
+        "instance contrast": lambda: graded(z, overlap, alpha=1.0),
+        "dropout, forward": lambda: dropped(z),
+    }
+
+
+def padded_shares(steps: int, draws: int = 2000) -> tuple[float, float]:
+    """Mean length of a view, and of what it is padded to, as shares of the series."""
+    keys = jax.random.split(jax.random.key(0), draws)
+    crops = jax.vmap(lambda key: overlapping_crops(key, jnp.arange(1), steps))(keys)
+    lengths = np.stack([crops.length1, crops.length2])
+    sizes = np.asarray(view_sizes(steps))
+    return float(lengths.mean()) / steps, float(sizes[np.searchsorted(sizes, lengths.max(0))].mean()) / steps
 
 
 def step_results(steps: int, rows: int, who: Sequence[str], updates: int, rounds: int) -> dict[str, dict[str, Any]]:
@@ -148,6 +183,8 @@ def main() -> None:
     parser.add_argument("--product", type=int, default=4096, help="rows of the matrices whose product is the peak")
     asked = parser.parse_args()
     seconds = measure(convolution_cases(), asked.repeats) | measure(seed_cases(), asked.repeats)
+    seconds |= measure(part_cases(), asked.repeats)
+    of_views, of_padded = padded_shares(500)
     results = {name: timed(values) for name, values in seconds.items()}
     with_peer, peak, ratios = peer_available(), product_speed(asked.product), {}
     for steps, rows in asked.shapes:
@@ -165,13 +202,15 @@ def main() -> None:
                 "means": mean(result["seconds"]) / mean(of_ours["seconds"]),
             }
     show(results)
+    print(f"views of 500 steps: {of_views:.2f} of the series on average, padded to {of_padded:.2f}")
     print(f"float32 product of {asked.product} x {asked.product}: {peak / 1e9:.0f} GFLOP/s")
     for name, result in results.items():
         if "flops" in result:
             print(f"{name}: {result['flops'] / 1e9:.0f} GFLOP on average, {result['share_of_peak']:.0%} of that speed")
     for name, ratio in ratios.items():
         print(f"{name} / ours: {ratio['medians']:.2f} of medians, {ratio['means']:.2f} of means")
-    write(asked.json, results, product_flops_per_s=peak, peer_over_ours=ratios)
+    shares = {"views": of_views, "padded": of_padded}
+    write(asked.json, results, product_flops_per_s=peak, peer_over_ours=ratios, shares_of_500_steps=shares)
 
 
 if __name__ == "__main__":

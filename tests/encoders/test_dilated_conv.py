@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from tsrl.encoders import DilatedConv
+from tsrl.encoders import DilatedConv, layers
 from tsrl.encoders.layers import Linear, SameConv1d
 
 ENCODER = DilatedConv(width=4, features=6, depth=2)
@@ -79,6 +79,32 @@ def test_taps_beyond_the_series_are_left_out_exactly(dilation):
     params = conv.init(jax.random.key(0), x)
     kernel, bias = (np.asarray(params["params"][name]) for name in ("kernel", "bias"))
     np.testing.assert_allclose(conv.apply(params, x), slow_conv(x, kernel, bias, dilation), atol=1e-5)
+
+
+@pytest.mark.parametrize("narrow", [0, 64 * 64], ids=["tap by tap where most is padding", "one product"])
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+@pytest.mark.parametrize("dilation", [1, 4, 5, 8, 9, 20])
+def test_every_way_of_convolving_and_its_gradients(monkeypatch, narrow, kernel_size, dilation):
+    monkeypatch.setattr(layers, "_NARROW", narrow)
+    keys = jax.random.split(jax.random.key(0), 4)
+    x = jax.random.normal(keys[0], (2, 9, 3))
+    kernel, bias = jax.random.normal(keys[1], (kernel_size, 3, 4)), jax.random.normal(keys[2], (4,))
+    cotangent = np.asarray(jax.random.normal(keys[3], (2, 9, 4)))
+    y, pull = jax.vjp(lambda *inputs: layers.dilated_convolution(*inputs, dilation), x, kernel, bias)
+    for_x, for_kernel, for_bias = pull(cotangent)
+    np.testing.assert_allclose(y, slow_conv(*map(np.asarray, (x, kernel, bias)), dilation), atol=1e-5)
+    # The convolution is linear in x and in the kernel: each entry of a gradient is the output of a unit, weighed.
+    for gradient, output_of_unit in (
+        (for_x, lambda unit: slow_conv(unit, np.asarray(kernel), 0, dilation)),
+        (for_kernel, lambda unit: slow_conv(np.asarray(x), unit, 0, dilation)),
+    ):
+        slow = np.zeros(gradient.shape)
+        for entry in np.ndindex(*gradient.shape):
+            unit = np.zeros(gradient.shape)
+            unit[entry] = 1
+            slow[entry] = (output_of_unit(unit) * cotangent).sum()
+        np.testing.assert_allclose(gradient, slow, atol=1e-4)
+    np.testing.assert_allclose(for_bias, cotangent.sum((0, 1)), atol=1e-5)
 
 
 def test_receptive_field_is_that_of_the_dilations(setup):

@@ -79,8 +79,12 @@ def ts2vec(
         params = {"front": front_params["params"], "encoder": encoder.init(encoder_key, h, batch.mask)["params"]}
         return params, {"average": params}
 
+    def project(params: Params, fields: dict[str, Array]) -> Array:
+        h: Array = front.apply({"params": params["front"]}, fields)  # type: ignore[assignment]
+        return h
+
     def represent(params: Params, fields: dict[str, Array], mask: Array, exists: Array | None) -> Array:
-        h = front.apply({"params": params["front"]}, fields)
+        h = project(params, fields)
         z: Array = encoder.apply({"params": params["encoder"]}, h, mask, exists)  # type: ignore[assignment]
         return z
 
@@ -128,7 +132,7 @@ def ts2vec(
 
     def layers(params: Params, aux: Aux, batch: Batch) -> list[Array]:
         del params
-        h = front.apply({"params": aux["average"]["front"]}, batch.fields)
+        h = project(aux["average"], batch.fields)
         variables = {"params": aux["average"]["encoder"]}
         z, sown = encoder.apply(variables, h, batch.mask, None, mutable=["intermediates"])
         # An encoder that sows nothing has one layer, its output.
@@ -136,7 +140,7 @@ def ts2vec(
 
     def last_of_windows(params: Params, aux: Aux, batch: Batch, before: int, hide_last: bool) -> Array:
         del params
-        h = front.apply({"params": aux["average"]["front"]}, batch.fields)
+        h = project(aux["average"], batch.fields)
         variables = {"params": aux["average"]["encoder"]}
         z: Array = encoder.apply(variables, h, batch.mask, before, hide_last=hide_last, method="last_of_windows")  # type: ignore[assignment]
         return z
