@@ -143,11 +143,13 @@ class Anomaly:
       delay: steps after the start of an anomaly within which a detection counts; TS2Vec has 7 for KPI, 3 for Yahoo.
       train_fraction: share of each series to train on, where the set does not say.
       window: steps that a time step's representation sees, itself included.
+      difference: difference each series until its training part has no unit root, as TS2Vec does with KPI and Yahoo.
     """
 
     delay: int = 7
     train_fraction: float = 0.5
     window: int = 201
+    difference: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,12 @@ import csv
 import io
 import json
 import os
-import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from archive_files import write
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,20 +29,6 @@ def npy(array):
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=True)
     return buffer.getvalue()
-
-
-def write(place, files, zipped):
-    """Files (path -> bytes or text) in a zip file or a folder."""
-    files = {name: text.encode() if isinstance(text, str) else text for name, text in files.items()}
-    if zipped:
-        with zipfile.ZipFile(place / "archive.zip", "w") as archive:
-            for name, text in files.items():
-                archive.writestr(name, text)
-    else:
-        for name, text in files.items():
-            path = place / "unpacked" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text)
 
 
 def nab(series, windows, root=""):

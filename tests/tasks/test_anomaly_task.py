@@ -185,6 +185,29 @@ def changed(data, what):
     return AnomalySet(data.name, data.source, tuple(made))
 
 
+def test_differenced_series_are_trained_on_scored_and_described(tmp_path):
+    pytest.importorskip("statsmodels")
+    x, labels = recorded(steps=440)
+    np.savez(tmp_path / "walk.npz", values=x.cumsum(0), labels=labels)
+    config = configured("walk", tmp_path, difference=True)
+    data = TASK.load(config)
+    described = TASK.dataset(config, data)
+    assert described["differences"] == {"walk": 1}
+    assert described["differenced"] == "1 series 1 times"
+    assert (described["steps"], described["n_train"]) == (439, 219)
+    # The differences of the summed-up series are the series.
+    plain = configured("noise", tmp_path)
+    np.savez(tmp_path / "noise.npz", values=x[1:], labels=labels[1:], train_stop=219)
+    same = TASK.load(plain)
+    np.testing.assert_allclose(TASK.training(config, data).x, TASK.training(plain, same).x, atol=1e-4)
+    for own, other in zip(
+        TASK.score(config, data, LastValue(), TRAINED).rows, TASK.score(plain, same, LastValue(), TRAINED).rows,
+        strict=True,
+    ):  # fmt: skip
+        assert own["scores"] == pytest.approx(other["scores"], abs=1e-3)
+    assert "differences" not in TASK.dataset(plain, same)
+
+
 @pytest.mark.parametrize("what", ["values", "labels"])
 def test_test_part_leaves_training_scores_and_thresholds_alone(what, monkeypatch):
     config, data = configured("several"), several()

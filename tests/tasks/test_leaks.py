@@ -109,11 +109,15 @@ def test_windows_of_forecasts_end_at_their_origin_and_are_scored_once(tmp_path):
     assert control["scores"]["mse"] == pytest.approx(by_hand, rel=1e-6)
 
 
-def test_anomaly_thresholds_and_training_see_the_training_part_only(tmp_path):
+@pytest.mark.parametrize("difference", [False, True])
+def test_anomaly_thresholds_and_training_see_the_training_part_only(tmp_path, difference):
+    if difference:
+        pytest.importorskip("statsmodels")
     random = np.random.default_rng(0)
     values, labels = random.normal(size=(500, 1)).astype(np.float32).cumsum(0), np.zeros(500, int)
     labels[400:420] = 1
     config = replace(CONFIG, task="anomaly", dataset=str(tmp_path / "one.npz"))
+    config = replace(config, anomaly=replace(config.anomaly, difference=difference))
     np.savez(tmp_path / "one.npz", values=values, labels=labels)
     later = values.copy()
     later[300:] += random.normal(size=(200, 1)) * 5
@@ -121,10 +125,13 @@ def test_anomaly_thresholds_and_training_see_the_training_part_only(tmp_path):
     task = TASKS["anomaly"]
     whole, other = task.load(config), task.load(replace(config, dataset=str(tmp_path / "other.npz")))
     assert_same(task.training(config, whole).x, task.training(config, other).x)
+    orders = {data.series[0].differences for data in (whole, other)}
+    assert orders == ({1} if difference else {0})
     model = model_of(config, task, whole)
     score, score_other = (task.score(config, data, model, SOURCE).embeddings["score"] for data in (whole, other))
     # The score of a step has seen no later one, and the threshold only scores of the training part.
-    assert_same(score[:300], score_other[:300])
-    assert np.abs(score[300:] - score_other[300:]).max() > 1e-3
-    found, found_other = (detect_normal(each, 250, 7) for each in (score, score_other))
+    changed = 300 - difference
+    assert_same(score[:changed], score_other[:changed])
+    assert np.abs(score[changed:] - score_other[changed:]).max() > 1e-3
+    found, found_other = (detect_normal(each, 250 - difference, 7) for each in (score, score_other))
     assert_same(found.thresholds[0], found_other.thresholds[0])

@@ -1,15 +1,16 @@
-"""Labelled anomalies by name: NAB, SMAP, MSL, the UCR anomaly archive, or the user's own file."""
+"""Labelled anomalies by name: NAB, SMAP, MSL, the UCR anomaly archive, KPI, Yahoo S5, or the user's own file."""
 
 from pathlib import Path
 
-from tsrl.data.anomaly_readers import file_trees, read_nab, read_own, read_spacecraft, read_ucr
+from tsrl.data.anomaly_files import file_trees
+from tsrl.data.anomaly_readers import read_kpi, read_nab, read_own, read_spacecraft, read_ucr, read_yahoo
 from tsrl.data.anomaly_series import AnomalySeries, AnomalySet, ranges
 from tsrl.data.named import DATA_DIR_VARIABLE, data_folder
 from tsrl.errors import InputError, nearest
 
 __all__ = ["ARCHIVES", "AnomalySeries", "AnomalySet", "load_anomaly", "ranges"]
 
-ARCHIVES = ("NAB", "SMAP", "MSL", "UCRAnomaly")
+ARCHIVES = ("NAB", "SMAP", "MSL", "UCRAnomaly", "KPI", "Yahoo")
 
 
 def load_anomaly(
@@ -18,13 +19,13 @@ def load_anomaly(
     """A set of series with labelled anomalies.
 
     Args:
-      name_or_path: NAB, SMAP, MSL or UCRAnomaly, whose files are looked for in the data folder, its sub-folders and the
-        zip files there; NAB/realKnownCause is one of its folders, NAB/realKnownCause/nyc_taxi or SMAP/P-1 one series.
-        Or NAME.npz in the data folder, by name or by path: one series, `values` `[T]` or `[T, C]` (NaN = missing),
-        `labels` `[T]` integers (0 = normal; ranges that touch have different numbers), and perhaps `timestamps` `[T]`
-        integers and `train_stop`, one integer.
+      name_or_path: NAB, SMAP, MSL, UCRAnomaly, KPI or Yahoo, whose files are looked for in the data folder, its
+        sub-folders and the zip files there; NAB/realKnownCause and Yahoo/A1 are parts, NAB/realKnownCause/nyc_taxi,
+        SMAP/P-1 and Yahoo/A1/real_1 single series. Or NAME.npz in the data folder, by name or by path: one series,
+        `values` `[T]` or `[T, C]` (NaN = missing), `labels` `[T]` integers (0 = normal; ranges that touch have
+        different numbers), and perhaps `timestamps` `[T]` integers and `train_stop`, one integer.
       data_dir: the data folder; default: the environment variable TSRL_DATA_DIR.
-      train_fraction: share of each series to train on where the set does not say (NAB, and files without
+      train_fraction: share of each series to train on where the set does not say (NAB, KPI, Yahoo, and files without
         `train_stop`). Half of it is TS2Vec's protocol; NAB's own probationary period is the first 15 %, at most 750
         steps. The other sets have a published training part.
 
@@ -39,7 +40,8 @@ def load_anomaly(
       Lavin and Ahmad 2015, Evaluating Real-time Anomaly Detection Algorithms, arXiv 1510.03336 (NAB). Hundman et al.
       2018, Detecting Spacecraft Anomalies Using LSTMs, arXiv 1802.04431 (SMAP, MSL). Wu and Keogh 2021, Current Time
       Series Anomaly Detection Benchmarks are Flawed, arXiv 2009.13807 (the UCR archive; it says what is wrong with
-      the others).
+      the others). KPI: the AIOps challenge of 2018. Yahoo: Laptev et al. 2015, S5 - A Labeled Anomaly Detection
+      Dataset, version 1.0.
     """
     if not 0 < train_fraction < 1:
         raise InputError(f"train_fraction: found {train_fraction}, want between 0 and 1")
@@ -51,8 +53,9 @@ def load_anomaly(
     if folder is None:
         raise InputError(f"dataset: found {name!r} without a data folder, want --data-dir or {DATA_DIR_VARIABLE}")
     archive, _, part = name.partition("/")
-    if archive == "NAB":
-        return _set(name, *read_nab(file_trees(folder), part, train_fraction))
+    halved = {"NAB": read_nab, "KPI": read_kpi, "Yahoo": read_yahoo}
+    if archive in halved:
+        return _set(name, *halved[archive](file_trees(folder), part, train_fraction))
     if archive in ("SMAP", "MSL"):
         return _set(name, *read_spacecraft(file_trees(folder), part, archive))
     if archive == "UCRAnomaly":

@@ -24,6 +24,7 @@ class AnomalySeries:
         (changes of the clock) are kept.
       windows: (first, last) step of each labelled range, both included, in order; ranges may touch.
       train_stop: steps of the training part.
+      differences: how often the series was differenced before, see `stationary`.
 
     Raises:
       InputError: an array of a wrong shape or type, windows out of order or range, no step to train on or to test on.
@@ -34,6 +35,7 @@ class AnomalySeries:
     timestamps: np.ndarray
     windows: Windows
     train_stop: int
+    differences: int = 0
 
     def __post_init__(self) -> None:
         values, where = np.asarray(self.values), self.name

@@ -1,7 +1,9 @@
 """Anomaly detection: TS2Vec's score of frozen representations, judged beside detectors that learn nothing."""
 
 import importlib.util
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from tsrl.config import Config, Evaluation
 from tsrl.data.anomaly import AnomalySet, load_anomaly, ranges
 from tsrl.data.series import pad_to
+from tsrl.data.stationary import check_tests, made_stationary
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
 from tsrl.evaluate.anomaly import (
@@ -69,7 +72,11 @@ def load(config: Config) -> AnomalySet:
     for name, number, least in (("delay", settings.delay, 0), ("window", settings.window, 2)):
         if number < least:
             raise InputError(f"anomaly.{name}: found {number}, want at least {least}")
+    if settings.difference:
+        check_tests()
     data = load_anomaly(config.dataset, config.data_dir, settings.train_fraction)
+    if settings.difference:
+        data = replace(data, series=tuple(map(made_stationary, data.series)))
     _check(
         [series.name for series in data.series],
         [Labelled(series.numbered, series.timestamps, series.train_stop) for series in data.series],
@@ -87,6 +94,9 @@ def training(config: Config, data: AnomalySet) -> Training:
 def describe(config: Config, data: AnomalySet) -> dict[str, Any]:
     """The report's description of the set."""
     tests = [series.numbered[series.train_stop :] for series in data.series]
+    orders = {series.name: series.differences for series in data.series}
+    counts = sorted(Counter(orders.values()).items())
+    told = {"differences": orders, "differenced": ", ".join(f"{count} series {order} times" for order, count in counts)}
     return {
         "name": data.name,
         "source": data.source,
@@ -100,6 +110,7 @@ def describe(config: Config, data: AnomalySet) -> dict[str, Any]:
         "share_test": round(float(np.concatenate(tests).astype(bool).mean()), 6),
         "delay": config.anomaly.delay,
         "window": config.anomaly.window,
+        **(told if config.anomaly.difference else {}),
     }
 
 
