@@ -9,8 +9,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.linear_model import Ridge
 
 from tsrl.errors import InputError
-from tsrl.evaluate.forecast import window_linear
-from tsrl.evaluate.forecast_controls import last_value, normalised_linear, raw_window, seasonal_naive
+from tsrl.evaluate.forecast import flatten, window_linear
+from tsrl.evaluate.forecast_controls import last_value, normalised_linear, seasonal_naive
 from tsrl.evaluate.origins import Splits
 from tsrl.evaluate.ridge import WINDOW_PENALTIES
 
@@ -104,21 +104,22 @@ def test_normalised_linear_takes_flat_windows_and_ignores_the_level():
         assert one.scores == {"mse": 0.0, "mae": 0.0}
 
 
-def test_raw_window_is_the_window_as_its_own_representation():
+def test_raw_window_is_all_its_steps_and_channels_side_by_side():
     covariates = np.concatenate([X, np.sin(np.arange(190))[:, None]], 1)
-    found = raw_window(covariates, X, SPLITS, HORIZONS, 4, scale=SCALE)
+    found = window_linear(flatten, covariates, X, SPLITS, HORIZONS, 4, scale=SCALE)
     assert found == window_linear(
         lambda w: np.stack([w[:, t, c] for t in range(4) for c in range(3)], 1),
         covariates, X, SPLITS, HORIZONS, 4, scale=SCALE,
     )  # fmt: skip
-    assert [one.chosen["penalty"] for one in raw_window(X, X, SPLITS, HORIZONS, 4, penalties=(3.0,))] == [3.0] * 4
+    only = window_linear(flatten, X, X, SPLITS, HORIZONS, 4, penalties=(3.0,))
+    assert [one.chosen["penalty"] for one in only] == [3.0] * 4
 
 
 @pytest.mark.parametrize(
     "control",
     [
         lambda x, **options: normalised_linear(x, SPLITS, HORIZONS, 8, **options),
-        lambda x, **options: raw_window(x, x, SPLITS, HORIZONS, 8, **options),
+        lambda x, **options: window_linear(flatten, x, x, SPLITS, HORIZONS, 8, **options),
     ],
 )
 def test_fitted_controls_choose_without_test(control):

@@ -146,6 +146,11 @@ def window_linear(
     )
 
 
+def flatten(windows: np.ndarray) -> np.ndarray:
+    """`[n, L, D] -> [n, L * D]`: all steps side by side, for `window_linear`; of raw windows, its control."""
+    return windows.reshape(len(windows), -1)
+
+
 def end_to_end(
     candidates: Mapping[str, Callable[[np.ndarray, int], np.ndarray]],
     x_in: np.ndarray,

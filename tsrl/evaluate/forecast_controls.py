@@ -9,55 +9,9 @@ from numbers import Integral
 import numpy as np
 
 from tsrl.errors import InputError
-from tsrl.evaluate.forecast import window_linear
 from tsrl.evaluate.forecast_scores import Forecast, Selection, prediction_errors, ridge_forecasts, scores
 from tsrl.evaluate.origins import Splits, all_origins, check_series, cut_windows, make_series, origins
 from tsrl.evaluate.ridge import WINDOW_PENALTIES
-
-
-def raw_window(
-    x_in: np.ndarray,
-    x: np.ndarray,
-    splits: Splits,
-    horizons: Sequence[int],
-    look_back: int,
-    *,
-    scale: np.ndarray | None = None,
-    penalties: Sequence[float] = WINDOW_PENALTIES,
-    selection: Selection = "validation",
-    max_rows: int = 4096,
-) -> list[Forecast]:
-    """Ridge from the window itself, all steps and channels side by side, to all steps and channels.
-
-    Args:
-      x_in: `[T, C_in]` finite values.
-      x: as in `window_linear`.
-      splits: as in `window_linear`.
-      horizons: as in `window_linear`.
-      look_back: as in `window_linear`.
-      scale: as in `window_linear`.
-      penalties: as in `window_linear`.
-      selection: as in `window_linear`.
-      max_rows: as in `window_linear`.
-
-    Returns:
-      Two `Forecast` a horizon, plain and anchored.
-
-    Raises:
-      InputError: as `window_linear`.
-    """
-    return window_linear(
-        lambda windows: windows.reshape(len(windows), -1),
-        x_in,
-        x,
-        splits,
-        horizons,
-        look_back,
-        scale=scale,
-        penalties=penalties,
-        selection=selection,
-        max_rows=max_rows,
-    )
 
 
 def normalised_linear(

@@ -10,8 +10,8 @@ from tsrl.data.forecasting import Borders, ForecastSet, calendar_covariates, loa
 from tsrl.data.scaling import Scaler
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
-from tsrl.evaluate.forecast import last_step_ridge, window_linear
-from tsrl.evaluate.forecast_controls import last_value, normalised_linear, raw_window, seasonal_naive
+from tsrl.evaluate.forecast import flatten, last_step_ridge, window_linear
+from tsrl.evaluate.forecast_controls import last_value, normalised_linear, seasonal_naive
 from tsrl.evaluate.forecast_scores import Forecast
 from tsrl.evaluate.origins import Splits, check_series
 from tsrl.report.schema import Row
@@ -123,13 +123,8 @@ def score(config: Config, series: Series, embedder: Embedder, source: Source) ->
         found = last_step_ridge(z, series.targets(), series.splits(), asked, skip=context - 1, scale=series.scale())
         rows += _rows(source, "last_step_ridge", found)
     if "window_linear" in config.forecast.protocols:
-
-        def represent(windows: np.ndarray) -> np.ndarray:
-            tokens = embedder.encode(windows)
-            return tokens.reshape(len(tokens), -1)
-
         found = window_linear(
-            represent,
+            lambda windows: flatten(embedder.encode(windows)),
             series.x,
             series.targets(),
             series.splits(),
@@ -168,7 +163,7 @@ def controls(config: Config, series: Series) -> list[Row]:
         "last value": last_value(x, splits, asked, scale=scale),
         f"seasonal naive, {period} steps": seasonal_naive(x, splits, asked, period, scale=scale),
         "normalised linear map": normalised_linear(x, splits, asked, window, scale=scale),
-        "raw window, ridge": raw_window(x, x, splits, asked, window, scale=scale),
+        "raw window, ridge": window_linear(flatten, x, x, splits, asked, window, scale=scale),
     }
     # A forecast without parameters has nothing to anchor: its variant is the same, or another forecast altogether.
     return [
