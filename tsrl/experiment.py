@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import time
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -96,19 +97,20 @@ def evaluate(
       The report's part about data, protocol and scores, and the arrays of embeddings.npz.
     """
     started = time.perf_counter()
-    name, rows, embedded, healths = config.method.name, [], [], []
+    name, rows, embedded = config.method.name, [], []
     for seed in config.seed_list():
         scored = _scored(config, task, data, name, seed, workdir)
         rows += scored.rows
         embedded.append(scored.embeddings)
-        whole = scored.embeddings.get("z_test", scored.embeddings.get("z"))
-        if whole is not None and len(whole) > 1:
-            healths.append({"seed": seed, **{name: float(value) for name, value in health(jnp.asarray(whole)).items()}})
     trained = time.perf_counter()
     if config.controls:
         for seed in config.seed_list():
             rows += task.score(config, data, untrained(job, seed), Source("untrained", "untrained", seed)).rows
         rows += task.controls(config, data)
+    own = task.labels(config, data)
+    if task.baseline is not None:
+        for seed in config.seed_list():
+            rows += task.baseline(config, own, seed)
     arrays = {name: np.stack(each) if len(each) > 1 else each[0] for name, each in _by_name(embedded).items()}
     used = {row["protocol"] for row in rows}
     report = {
@@ -121,10 +123,21 @@ def evaluate(
         "seeds": config.seed_list(),
         "results": rows,
         "published": published_rows(name, task.dataset(config, data), config.task),
-        "health": healths,
+        "health": [
+            found for seed, z in zip(config.seed_list(), embedded, strict=True) for found in health_row(seed, z)
+        ],
         "wall_s": {"evaluate": round(trained - started, 3), "controls": round(time.perf_counter() - trained, 3)},
     }
-    return report, arrays | task.labels(config, data)
+    return report, arrays | own
+
+
+def health_row(seed: int, arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """The health of one seed's test embeddings, where there are two or more; rows with NaN are left out."""
+    z = arrays.get("z_test", arrays.get("z"))
+    z = None if z is None else z[np.isfinite(z).all(-1)]
+    if z is None or len(z) < 2:
+        return []
+    return [{"seed": seed, **{name: float(value) for name, value in health(jnp.asarray(z)).items()}}]
 
 
 def _scored(config: Config, task: Task, data: Any, name: str, seed: int, workdir: Path) -> Scored:

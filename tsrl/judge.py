@@ -11,7 +11,7 @@ import numpy as np
 from tsrl.config import Evaluation, evaluation_json
 from tsrl.data.npz import npz_source, readable
 from tsrl.errors import InputError
-from tsrl.experiment import hardware, nan_as_null, versions
+from tsrl.experiment import hardware, health_row, nan_as_null, versions
 from tsrl.files import write_whole
 from tsrl.report.page import write_page
 from tsrl.report.schema import SCHEMA
@@ -63,6 +63,9 @@ def judge_embeddings(config: Embeddings, command: str = "") -> dict[str, Any]:
     seeds = _seeds(arrays)
     for i, own in enumerate(seeds):
         rows += task.judge(config, own, Source(config.name, "method", config.seed + i))
+    if task.baseline is not None:
+        for i, own in enumerate(seeds):
+            rows += task.baseline(config, own, config.seed + i)
     report = nan_as_null(
         {
             "schema": SCHEMA,
@@ -76,7 +79,7 @@ def judge_embeddings(config: Embeddings, command: str = "") -> dict[str, Any]:
             "seeds": [config.seed + i for i in range(len(seeds))],
             "results": rows,
             "published": [],
-            "health": [],
+            "health": [found for i, own in enumerate(seeds) for found in health_row(config.seed + i, own)],
             "wall_s": {"evaluate": round(time.perf_counter() - started, 3)},
             "versions": versions(),
             "hardware": hardware(),

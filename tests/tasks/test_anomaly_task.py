@@ -1,22 +1,24 @@
 """The task from a file to rows, with an encoder made by hand; what each number may depend on."""
 
-import dataclasses
 import importlib.util
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from tsrl.config import Anomaly, Config, options
+from tsrl.config import Anomaly, Config, Train, options
 from tsrl.data.anomaly import AnomalySeries, AnomalySet, load_anomaly
 from tsrl.embedder import Embedder
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
 from tsrl.evaluate import anomaly
-from tsrl.report.schema import METRICS
+from tsrl.experiment import experiment
+from tsrl.judge import Embeddings, judge_embeddings
+from tsrl.report.schema import METRICS, check_report
 from tsrl.tasks.anomaly import ARRAYS, TASK, judge
 from tsrl.tasks.base import Source
 from tsrl.types import as_batch
@@ -52,10 +54,18 @@ def recorded(seed=0, steps=400, channels=1, at=(60, 250, 330)):
     return x, labels
 
 
-def configured(dataset, data_dir=None, **settings):
+def configured(dataset, data_dir=None, controls=True, **settings):
     settings = Anomaly(**{"window": 20, "delay": 3} | settings)
     method, encoder = options("ts2vec"), DilatedConv(width=4, features=4, depth=1)
-    return Config(method=method, encoder=encoder, dataset=str(dataset), data_dir=data_dir, anomaly=settings, seeds=2)
+    return Config(
+        method=method,
+        encoder=encoder,
+        dataset=str(dataset),
+        data_dir=data_dir,
+        anomaly=settings,
+        seeds=2,
+        controls=controls,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +74,10 @@ def pump(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "pump.npz"
     np.savez(path, values=x, labels=labels)
     return path
+
+
+def rows_of_random(config, data):
+    return [row for seed in config.seed_list() for row in TASK.baseline(config, TASK.labels(config, data), seed)]
 
 
 def rows_by_protocol(rows):
@@ -86,15 +100,29 @@ def test_spikes_are_found_and_controls_stand_beside(pump):
     assert rows["normal"]["scores"]["range_precision"] == 1.0
     assert rows["normal"]["scores"]["range_recall"] == pytest.approx(1 / 6)
     assert rows["cold_start"]["scores"]["delay_recall"] > 0.6
-    controls = TASK.controls(config, data)
-    named = [(row["model"], row["role"], row["protocol"], row["seed"]) for row in controls]
+    controls, random = TASK.controls(config, data), rows_of_random(config, data)
+    named = [(row["model"], row["role"], row["protocol"], row["seed"]) for row in controls + random]
     assert named == [
-        *(("random", "control", protocol, seed) for seed in (0, 1) for protocol in ("normal", "cold_start")),
         *(("deviation", "control", protocol, None) for protocol in ("normal", "cold_start")),
+        *(("random", "control", protocol, seed) for seed in (0, 1) for protocol in ("normal", "cold_start")),
     ]
-    assert controls[0]["scores"] != controls[2]["scores"]
-    assert controls[4]["scores"]["delay_f1"] == 1.0
-    assert all(row["scores"]["average_precision"] < 0.2 for row in controls[:4])
+    assert controls[0]["scores"]["delay_f1"] == 1.0
+    assert random[0]["scores"] != random[2]["scores"]
+    assert all(row["scores"]["average_precision"] < 0.2 for row in random)
+
+
+def test_random_scores_stand_in_every_report(pump, tmp_path):
+    config = replace(
+        configured(pump, controls=False), task="anomaly", train=Train(steps=1), workdir=tmp_path / "run", quiet=True
+    )
+    report = experiment(config)
+    check_report(report)
+    own = [(row["model"], row["seed"]) for row in report["results"] if row["protocol"] == "normal"]
+    assert own == [("ts2vec", 0), ("ts2vec", 1), ("random", 0), ("random", 1)]
+    file = config.workdir / "embeddings.npz"
+    judged = judge_embeddings(Embeddings(task="anomaly", anomaly=config.anomaly, embeddings=file, name="ts2vec"))
+    check_report(judged)
+    assert judged["results"] == report["results"]
 
 
 def test_range_measures_see_every_flag_and_the_others_alarms_only(tmp_path):
@@ -181,7 +209,7 @@ def changed(data, what):
             values[one.train_stop :] = values[one.train_stop :][::-1] * 7
         else:
             windows = ((one.train_stop + 3, one.train_stop + 9),)
-        made.append(dataclasses.replace(one, values=values, windows=windows))
+        made.append(replace(one, values=values, windows=windows))
     return AnomalySet(data.name, data.source, tuple(made))
 
 
@@ -239,6 +267,7 @@ def test_missing_steps_and_constant_series_give_numbers():
     series = [AnomalySeries(n, v, np.arange(400), ((250, 255),), 200) for n, v in (("gap", x), ("flat", flat))]
     config, data = configured("holes"), AnomalySet("holes", "test", tuple(series))
     rows = [*TASK.score(config, data, LastValue(), TRAINED).rows, *TASK.controls(config, data)]
+    rows += rows_of_random(config, data)
     assert all(math.isfinite(value) for row in rows for value in row["scores"].values())
 
 
@@ -260,7 +289,8 @@ def test_wrong_settings_and_sets(tmp_path, pump, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"score": np.ones(399)}, r"found score \(399,\), labels \(400,\)"),
+        ({"score": np.ones(399)}, r"found score \(399,\), want \(400,\) as labels"),
+        ({"timestamps": np.arange(399)}, r"found labels \(400,\), timestamps \(399,\), want \(400,\)"),
         ({"score": np.full(400, np.nan)}, "scores: found negative or not finite"),
         ({"labels": np.zeros(400)}, "labels of dtype float64"),
         ({"lengths": np.array([400.0])}, "lengths of dtype float64"),
@@ -291,5 +321,5 @@ def test_piece_of_a_real_series_through_a_real_encoder():
     params, aux = method.init(jax.random.key(0), as_batch(np.zeros((1, 30, 1), np.float32)))
     embedder = Embedder(config.method, config.encoder, params, aux, channels=1)
     rows = [*TASK.score(config, data, embedder, TRAINED).rows, *TASK.controls(config, data)]
-    assert len(rows) == 2 + 6
+    assert len(rows) == 2 + 2
     assert all(math.isfinite(value) for row in rows for value in row["scores"].values())

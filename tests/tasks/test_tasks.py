@@ -13,6 +13,7 @@ from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
 from tsrl.evaluate.forecast import last_step_ridge
 from tsrl.experiment import experiment
+from tsrl.judge import Embeddings, judge_embeddings
 from tsrl.report.schema import check_report, read_report
 from tsrl.tasks import TASKS, forecast
 
@@ -119,6 +120,8 @@ def test_representations_from_elsewhere_are_judged_as_the_run_judges_them(foreca
         ({"forecast": Forecast(horizons=(1000,), context=9, look_back=12)}, "horizon"),
         ({"forecast": Forecast(horizons=(5,), context=0)}, r"forecast\.context: found 0"),
         ({"forecast": Forecast(horizons=(5,), context=9, look_back=180)}, r"look_back: found 180, want 1 to 179"),
+        ({"forecast": Forecast(horizons=(5,), context=9, look_back=0)}, r"look_back: found 0, want 1 to 179"),
+        ({"forecast": Forecast(horizons=(), context=9, look_back=12)}, r"horizons: found \(\), want whole numbers"),
         ({"dataset": "ETTh9"}, "dataset: found 'ETTh9'"),
     ],
 )
@@ -127,6 +130,40 @@ def test_settings_that_do_not_fit_the_series_are_refused_before_training(forecas
     with pytest.raises(InputError, match=message):
         experiment(replace(config, workdir=tmp_path / "run", **change))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "message"),
+    [
+        ("cluster", {"y_test": np.zeros(11, int)}, "y_test: found one class in other, want two or more"),
+        (
+            "regress",
+            {"x_train": np.ones((1, 20, 2)), "y_train": np.ones(1)},
+            "x_train: found 1 series in other, want at least two",
+        ),
+    ],
+)
+def test_sets_that_a_task_cannot_judge_are_refused_before_training(task, change, message, waves, tmp_path):
+    with np.load(waves) as stored:
+        np.savez(tmp_path / "other.npz", **{**stored, **change})
+    with pytest.raises(InputError, match=message):
+        experiment(replace(CONFIG, task=task, dataset=str(tmp_path / "other.npz"), workdir=tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_health_of_representations_from_elsewhere_stands_in_the_report(forecasting, tmp_path):
+    config, report = forecasting
+    with np.load(config.workdir / "embeddings.npz") as stored:
+        arrays = dict(stored)
+    # What no origin uses may be missing.
+    arrays["z"] = np.where(np.arange(300)[:, None] < 8, np.nan, arrays["z"])
+    np.savez(tmp_path / "mine.npz", **arrays)
+    judged = judge_embeddings(
+        Embeddings(task="forecast", forecast=config.forecast, embeddings=tmp_path / "mine.npz", seed=4)
+    )
+    assert [(row["seed"], row["width"]) for row in judged["health"]] == [(4, 6), (5, 6)]
+    for own, whole in zip(judged["health"], report["health"], strict=True):
+        assert own["effective_rank"] == pytest.approx(whole["effective_rank"], rel=0.2)
 
 
 def test_every_task_is_documented():

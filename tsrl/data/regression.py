@@ -40,8 +40,13 @@ class RegressionSet:
             where = f"{self.source}: y_{split}"
             if y.shape != x.shape[:1]:
                 raise InputError(f"{where}: found shape {y.shape}, want ({len(x)},), one number for each series")
-            if y.dtype.kind not in "iuf" or not np.isfinite(y).all():
-                raise InputError(f"{where}: found {y.dtype} values, want finite numbers")
+            if y.dtype.kind not in "iuf":
+                raise InputError(f"{where}: found {y.dtype} values, want numbers")
+            if not (finite := np.isfinite(y)).all():
+                bad = np.flatnonzero(~finite)
+                raise InputError(
+                    f"{where}: found NaN or infinity in {len(bad)} of {len(y)}, the first {bad[0]}; want finite numbers"
+                )
             object.__setattr__(self, f"x_{split}", x)
             object.__setattr__(self, f"y_{split}", y.astype(np.float64))
         if self.x_train.shape[2] != self.x_test.shape[2]:

@@ -134,14 +134,33 @@ def score(config: Config, data: AnomalySet, embedder: Embedder, source: Source) 
 
 def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
     """Both protocols on scores."""
-    scores, numbered, timestamps, lengths, train_stops = wanted(arrays, ARRAYS)
+    scores, *_ = wanted(arrays, ARRAYS)
+    series, cuts = _labelled(arrays)
+    if scores.shape != (steps := arrays["labels"].shape):
+        raise InputError(f"embeddings: found score {scores.shape}, want {steps} as labels")
+    adjusted = [adjusted_scores(part) for part in np.split(scores, cuts)]
+    return _rows(config, series, adjusted, source, detect_normal, detect_cold_start)
+
+
+def baseline(config: Evaluation, arrays: Arrays, seed: int) -> list[Row]:
+    """Random scores: measures that look good on them say nothing."""
+    series, _ = _labelled(arrays)
+    drawn = [random_scores(len(one.numbered), (seed, i)) for i, one in enumerate(series)]
+    return _rows(config, series, drawn, Source("random", "control", seed), detect_random, _random_cold_start)
+
+
+def _labelled(arrays: Arrays) -> tuple[list[Labelled], np.ndarray]:
+    """The series that the arrays other than the score hold, and where each but the first starts."""
+    numbered, timestamps, lengths, train_stops = wanted(
+        arrays, {name: words for name, words in ARRAYS.items() if name != "score"}
+    )
     lengths, train_stops = np.atleast_1d(lengths), np.atleast_1d(train_stops)
     for name, array in (("labels", numbered), ("lengths", lengths), ("train_stops", train_stops)):
         if array.dtype.kind not in "biu":
             raise InputError(f"embeddings: found {name} of dtype {array.dtype}, want integers")
     steps = (int(lengths.sum()),)
-    if numbered.shape != steps or timestamps.shape != steps or scores.shape != steps:
-        shapes = f"score {scores.shape}, labels {numbered.shape}, timestamps {timestamps.shape}"
+    if numbered.shape != steps or timestamps.shape != steps:
+        shapes = f"labels {numbered.shape}, timestamps {timestamps.shape}"
         raise InputError(f"embeddings: found {shapes}, want {steps} in each, the sum of lengths")
     if train_stops.shape != lengths.shape:
         raise InputError(f"embeddings: found train_stops {train_stops.shape}, want {lengths.shape} as lengths")
@@ -151,20 +170,15 @@ def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
         for number, time, stop in zip(np.split(numbered, cuts), np.split(timestamps, cuts), train_stops, strict=True)
     ]
     _check([f"series {number}" for number in range(len(series))], series)
-    adjusted = [adjusted_scores(part) for part in np.split(scores, cuts)]
-    return _rows(config, series, adjusted, source, detect_normal, detect_cold_start)
+    return series, cuts
 
 
 def controls(config: Config, data: AnomalySet) -> list[Row]:
-    """Random scores, once a seed, and the distance from the recent mean."""
+    """The distance from the recent mean; random scores are the `baseline`."""
     series = [Labelled(one.numbered, one.timestamps, one.train_stop) for one in data.series]
-    rows: list[Row] = []
-    for seed in config.seed_list():
-        drawn = [random_scores(len(one.numbered), (seed, i)) for i, one in enumerate(series)]
-        rows += _rows(config, series, drawn, Source("random", "control", seed), detect_random, _random_cold_start)
     distances = [deviation_scores(one.standardised()) for one in data.series]
     deviation = Source("deviation", "control", None)
-    return rows + _rows(config, series, distances, deviation, detect_normal, detect_cold_start)
+    return _rows(config, series, distances, deviation, detect_normal, detect_cold_start)
 
 
 def picture(config: Config, data: AnomalySet, embeddings: Arrays) -> dict[str, np.ndarray]:
@@ -236,5 +250,6 @@ TASK = Task(
     controls=controls,
     labels=labels,
     judge=judge,
+    baseline=baseline,
     picture=picture,
 )

@@ -72,6 +72,8 @@ class Task(NamedTuple):
       labels: `(config, data) -> ` arrays kept beside the embeddings, such that `judge` can be given both again.
       judge: `(config, arrays, source) -> ` rows of representations as arrays, wherever they come from; None: the task
         needs the model itself.
+      baseline: `(config, what "labels" gives, seed) -> ` rows of what knows nothing, which stand in every report, with
+        or without controls and of representations from elsewhere too; None: no such rows.
       picture: `(config, data, embeddings of one seed) -> ` arrays for the report page's plot of an example, see
         `report.page`; None: no such plot.
     """
@@ -87,6 +89,7 @@ class Task(NamedTuple):
     controls: Callable[[Config, Any], list[Row]]
     labels: Callable[[Config, Any], dict[str, np.ndarray]]
     judge: Callable[[Evaluation, Arrays, Source], list[Row]] | None = None
+    baseline: Callable[[Evaluation, Arrays, int], list[Row]] | None = None
     picture: Callable[[Config, Any, Arrays], dict[str, np.ndarray]] | None = None
 
 

@@ -53,6 +53,13 @@ def load(config: Config) -> Dataset:
     return dataset.regrouped(config.seed) if config.classify.split == "grouped" else dataset
 
 
+def load_labelled(config: Config) -> Dataset:
+    """As `load`, for tasks that can do nothing without labels in both splits."""
+    dataset = load(config)
+    prepared(config, dataset)
+    return dataset
+
+
 def labelled(dataset: Dataset) -> Labelled | None:
     """Both splits with their labels, or None."""
     if dataset.y_train is None or dataset.x_test is None or dataset.y_test is None:

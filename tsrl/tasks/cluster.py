@@ -5,6 +5,7 @@ import numpy as np
 from tsrl.config import Config, Evaluation
 from tsrl.data.named import Dataset
 from tsrl.embedder import Embedder
+from tsrl.errors import InputError
 from tsrl.evaluate.cluster import evaluate_kmeans
 from tsrl.report.schema import Row
 from tsrl.tasks import classify
@@ -18,9 +19,10 @@ ARRAYS = {"z_test": "[M, D] embeddings", "y_test": "[M] labels"}
 
 
 def load(config: Config) -> Dataset:
-    """The set, which needs labels."""
-    dataset = classify.load(config)
-    classify.prepared(config, dataset)
+    """The set, which needs labels, of two classes at least in the split that is clustered."""
+    dataset = classify.load_labelled(config)
+    if len(np.unique(classify.prepared(config, dataset).y_test)) < 2:
+        raise InputError(f"y_test: found one class in {dataset.name}, want two or more to compare clusters with")
     return dataset
 
 

@@ -5,7 +5,7 @@ from tsrl.data.named import Dataset
 from tsrl.embedder import Embedder
 from tsrl.evaluate.finetune import Mode, finetune
 from tsrl.report.schema import Row
-from tsrl.tasks import classify, cluster
+from tsrl.tasks import classify
 from tsrl.tasks.base import Scored, Source, Task, scored_row
 
 _HOW = "; AdamW, best epoch of a stratified fifth of train"
@@ -31,7 +31,7 @@ def controls(config: Config, dataset: Dataset) -> list[Row]:
 
 
 TASK = Task(
-    load=cluster.load,
+    load=classify.load_labelled,
     fingerprint=Dataset.fingerprint,
     training=classify.training,
     dataset=classify.describe,

@@ -18,6 +18,8 @@ from tsrl.report.schema import Row
 from tsrl.tasks.base import Arrays, Scored, Source, Task, Training, scored_row, wanted
 
 COVARIATES = 7
+# Of representations from elsewhere, whose set is not known.
+HORIZONS = (24, 48, 168, 336, 720)
 
 PROTOCOLS = {
     "last_step_ridge": "ridge regression on the last step's representation of a causal window (TS2Vec)",
@@ -80,12 +82,12 @@ def load(config: Config) -> Series:
 
 def horizons(config: Evaluation, data: ForecastSet) -> tuple[int, ...]:
     """The horizons asked for, or those the field reports."""
-    return config.forecast.horizons or data.horizons
+    return data.horizons if config.forecast.horizons is None else config.forecast.horizons
 
 
 def look_back(config: Evaluation, name: str) -> int:
     """The window of the linear protocols."""
-    return config.forecast.look_back or (96 if name == "Exchange" else 336)
+    return (96 if name == "Exchange" else 336) if config.forecast.look_back is None else config.forecast.look_back
 
 
 def training(config: Config, series: Series) -> Training:
@@ -148,7 +150,7 @@ def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
         z,
         scaler.apply(x),
         splits,
-        config.forecast.horizons or (24, 48, 168, 336, 720),
+        HORIZONS if config.forecast.horizons is None else config.forecast.horizons,
         skip=config.forecast.context - 1,
         scale=scaler.std,
     )

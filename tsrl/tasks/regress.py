@@ -8,6 +8,7 @@ from tsrl.config import Config, Evaluation
 from tsrl.data.regression import RegressionSet, load_regression
 from tsrl.data.scaling import fit_archive_scaler
 from tsrl.embedder import Embedder
+from tsrl.errors import InputError
 from tsrl.evaluate.probes import rich_readout
 from tsrl.evaluate.regress import evaluate_regression
 from tsrl.report.schema import Row
@@ -27,8 +28,11 @@ ARRAYS = {
 
 
 def load(config: Config) -> RegressionSet:
-    """The set."""
-    return load_regression(config.dataset, config.data_dir)
+    """The set, with training rows enough for a regression."""
+    data = load_regression(config.dataset, config.data_dir)
+    if len(data.x_train) < 2:
+        raise InputError(f"x_train: found 1 series in {data.name}, want at least two to regress on")
+    return data
 
 
 def training(config: Config, data: RegressionSet) -> Training:
