@@ -109,13 +109,21 @@ def part_cases(rows: int = 8, size: int = 400, overlap: int = 240) -> dict[str, 
     }
 
 
-def padded_shares(steps: int, draws: int = 2000) -> tuple[float, float]:
-    """Mean length of a view, and of what it is padded to, as shares of the series."""
+def padded_shares(steps: int, draws: int = 2000) -> dict[str, float]:
+    """Mean lengths of views and overlaps, and of what they are padded to, as shares of the series."""
     keys = jax.random.split(jax.random.key(0), draws)
     crops = jax.vmap(lambda key: overlapping_crops(key, jnp.arange(1), steps))(keys)
-    lengths = np.stack([crops.length1, crops.length2])
+    longer, overlap = np.maximum(crops.length1, crops.length2), np.asarray(crops.overlap)
     sizes = np.asarray(view_sizes(steps))
-    return float(lengths.mean()) / steps, float(sizes[np.searchsorted(sizes, lengths.max(0))].mean()) / steps
+    fits = (sizes >= np.stack([longer, overlap], -1)[:, None]).all(-1)
+    padded = sizes[fits.argmax(1)].mean(0) / steps
+    view = np.stack([crops.length1, crops.length2]).mean() / steps
+    return {
+        "views": float(view),
+        "overlaps": float(overlap.mean()) / steps,
+        "views, padded": float(padded[0]),
+        "overlaps, padded": float(padded[1]),
+    }
 
 
 def step_results(steps: int, rows: int, who: Sequence[str], updates: int, rounds: int) -> dict[str, dict[str, Any]]:
@@ -184,7 +192,7 @@ def main() -> None:
     asked = parser.parse_args()
     seconds = measure(convolution_cases(), asked.repeats) | measure(seed_cases(), asked.repeats)
     seconds |= measure(part_cases(), asked.repeats)
-    of_views, of_padded = padded_shares(500)
+    shares = padded_shares(500)
     results = {name: timed(values) for name, values in seconds.items()}
     with_peer, peak, ratios = peer_available(), product_speed(asked.product), {}
     for steps, rows in asked.shapes:
@@ -202,14 +210,13 @@ def main() -> None:
                 "means": mean(result["seconds"]) / mean(of_ours["seconds"]),
             }
     show(results)
-    print(f"views of 500 steps: {of_views:.2f} of the series on average, padded to {of_padded:.2f}")
+    print("of 500 steps, on average: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
     print(f"float32 product of {asked.product} x {asked.product}: {peak / 1e9:.0f} GFLOP/s")
     for name, result in results.items():
         if "flops" in result:
             print(f"{name}: {result['flops'] / 1e9:.0f} GFLOP on average, {result['share_of_peak']:.0%} of that speed")
     for name, ratio in ratios.items():
         print(f"{name} / ours: {ratio['medians']:.2f} of medians, {ratio['means']:.2f} of means")
-    shares = {"views": of_views, "padded": of_padded}
     write(asked.json, results, product_flops_per_s=peak, peer_over_ours=ratios, shares_of_500_steps=shares)
 
 

@@ -5,6 +5,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from tsrl.buckets import smallest_fitting, switch_loss
 from tsrl.encoders import DilatedConv
@@ -30,14 +31,17 @@ def test_switch_loss_has_the_branchs_value_and_gradient():
 
 
 def test_smallest_fitting_and_its_largest_under_vmap():
-    sizes = [4, 8, 16]
-    assert [int(smallest_fitting(sizes, jnp.int32(n))) for n in (1, 4, 5, 8, 9, 16)] == [0, 0, 1, 1, 2, 2]
-    np.testing.assert_array_equal(jax.vmap(lambda n: smallest_fitting(sizes, n))(jnp.asarray([1, 9, 5])), [2, 2, 2])
+    sizes = [(4, 2), (8, 6), (16, 16)]
+    needed = jnp.asarray([(1, 1), (4, 2), (4, 3), (5, 1), (8, 6), (8, 7), (9, 1), (16, 16)])
+    assert [int(smallest_fitting(sizes, n)) for n in needed] == [0, 0, 1, 1, 1, 2, 2, 2]
+    together = jax.vmap(lambda n: smallest_fitting(sizes, n))
+    np.testing.assert_array_equal(together(needed[:4]), [1, 1, 1, 1])
+    np.testing.assert_array_equal(together(needed[jnp.asarray([0, 6])]), [2, 2])
 
 
 def test_a_shared_choice_stays_one_branch_under_vmap():
     def loss(needed):
-        return switch_loss(smallest_fitting([4, 8, 16], needed), BRANCHES, PARAMS, X)[0]
+        return switch_loss(smallest_fitting([(4,), (8,), (16,)], needed[None]), BRANCHES, PARAMS, X)[0]
 
     program = jax.make_jaxpr(jax.vmap(loss))(jnp.asarray([1, 9]))
     assert "cond[" in str(program)
@@ -46,17 +50,20 @@ def test_a_shared_choice_stays_one_branch_under_vmap():
 
 
 def test_view_sizes_are_few_and_hold_the_series():
-    assert view_sizes(100) == [100]
+    assert view_sizes(100) == [(100, 100)]
     for steps in (257, 300, 1000, 3000):
         sizes = view_sizes(steps)
-        assert sizes[-1] == steps
-        assert sizes == sorted(sizes)
+        assert sizes[-1] == (steps, steps)
+        for lengths in zip(*sizes, strict=True):
+            assert list(lengths) == sorted(lengths)
         assert len(sizes) <= 6
 
 
-def test_ts2vec_loss_does_not_depend_on_the_padded_size(monkeypatch):
+# At depth 4 the last block's dilation of 16 exceeds the views, so that it is computed at the overlap only.
+@pytest.mark.parametrize("depth", [1, 4])
+def test_ts2vec_loss_does_not_depend_on_the_padded_size(monkeypatch, depth):
     data = as_batch(np.random.default_rng(0).normal(size=(3, 12, 1)).astype(np.float32))
-    method = ts2vec(DilatedConv(width=4, features=4, depth=1))
+    method = ts2vec(DilatedConv(width=4, features=4, depth=depth))
     params, aux = jax.jit(method.init)(jax.random.key(0), data)
 
     def graded(sizes):
@@ -64,7 +71,8 @@ def test_ts2vec_loss_does_not_depend_on_the_padded_size(monkeypatch):
         compiled = jax.jit(jax.value_and_grad(lambda p, k: method.loss(p, aux, data, k)[0]))
         return [compiled(params, jax.random.key(seed)) for seed in range(6)]
 
-    whole = graded([12])
-    for (value, gradient), (expected, expected_gradient) in zip(graded([6, 9, 12]), whole, strict=True):
+    whole = graded([(12, 12)])
+    several = graded([(6, 4), (9, 9), (12, 12)])
+    for (value, gradient), (expected, expected_gradient) in zip(several, whole, strict=True):
         np.testing.assert_allclose(value, expected, rtol=1e-5)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), gradient, expected_gradient)

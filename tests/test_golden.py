@@ -58,9 +58,9 @@ def modules(case):
     return LinearFront(encoder.width), encoder
 
 
-def represent(front, encoder, params, fields, mask, exists=None):
+def represent(front, encoder, params, fields, mask, exists=None, wanted=None):
     h = front.apply({"params": params["front"]}, fields)
-    return encoder.apply({"params": params["encoder"]}, h, mask, exists)
+    return encoder.apply({"params": params["encoder"]}, h, mask, exists, wanted)
 
 
 @golden("ts2vec_encoder")
@@ -139,6 +139,7 @@ def test_golden_ts2vec_train(case):
             jax.value_and_grad(
                 lambda params, batch, drawn: contextual_loss(
                     partial(represent, front, encoder),
+                    drawn.mask1.shape[1],
                     drawn.mask1.shape[1],
                     params,
                     batch,

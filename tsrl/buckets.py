@@ -25,9 +25,10 @@ def _largest(axis_size: int, in_batched: list[bool], choice: Array) -> tuple[Arr
     return (choice.max() if in_batched[0] else choice), False
 
 
-def smallest_fitting(sizes: Sequence[int], needed: Array) -> Array:
-    """Index of the smallest of the ascending `sizes` that holds `needed`; under `vmap` one that holds all of them."""
-    return _shared(jnp.searchsorted(jnp.asarray(sizes), needed))
+def smallest_fitting(sizes: Sequence[Sequence[int]], needed: Array) -> Array:
+    """Index of the smallest of the sizes `[n, m]`, ascending in each of m numbers, that holds `needed` `[m]`; under
+    `vmap` one that holds all rows."""
+    return _shared(jnp.argmax((jnp.asarray(sizes) >= needed).all(1)))
 
 
 def switch_loss(choice: Array, branches: Sequence[Branch], params: Params, *operands: Any) -> tuple[Array, Metrics]:

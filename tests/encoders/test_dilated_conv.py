@@ -8,6 +8,7 @@ from scipy.special import erf
 
 from tsrl.encoders import DilatedConv, layers
 from tsrl.encoders.layers import Linear, SameConv1d
+from tsrl.errors import InputError
 
 ENCODER = DilatedConv(width=4, features=6, depth=2)
 apply = jax.jit(ENCODER.apply)
@@ -105,6 +106,61 @@ def test_every_way_of_convolving_and_its_gradients(monkeypatch, narrow, kernel_s
             slow[entry] = (output_of_unit(unit) * cotangent).sum()
         np.testing.assert_allclose(gradient, slow, atol=1e-4)
     np.testing.assert_allclose(for_bias, cotangent.sum((0, 1)), atol=1e-5)
+
+
+def test_gelu_and_its_gradient_against_double_precision():
+    x = np.linspace(-12, 12, 4001)
+    value, slope = jax.vmap(jax.value_and_grad(layers.gelu))(jnp.asarray(x, jnp.float32))
+    cdf, density = (1 + erf(x / np.sqrt(2))) / 2, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    np.testing.assert_allclose(value, x * cdf, atol=2e-6)
+    np.testing.assert_allclose(slope, cdf + x * density, atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [2, 4], ids=["last block at all steps", "last block at the wanted steps"])
+def test_wanted_steps_equal_those_of_all(depth):
+    encoder = DilatedConv(width=4, features=6, depth=depth)
+    h = jax.random.normal(jax.random.key(0), (2, 9, 4))
+    exists = jnp.arange(9) < 7
+    params = encoder.init(jax.random.key(1), h, jnp.ones((2, 9), bool))
+
+    def part(array):
+        return jnp.stack([array[0, 1:5], array[1, 3:7]])
+
+    def total(params, inside):
+        wanted, after = (part, lambda z: z) if inside else (None, part)
+        return jnp.sin(after(encoder.apply(params, h, jnp.ones((2, 9), bool), exists, wanted))).sum()
+
+    found, expected = (jax.jit(jax.value_and_grad(total), static_argnums=1)(params, inside) for inside in (True, False))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), found, expected)
+
+
+@pytest.mark.parametrize("dilation", [1, 8])
+def test_products_in_bfloat16_are_those_of_rounded_factors(dilation):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x, kernel = jax.random.normal(keys[0], (2, 9, 5)), jax.random.normal(keys[1], (3, 5, 4))
+    cotangent = jax.random.normal(keys[2], (2, 9, 4))
+
+    def rounded(*arrays):
+        return [array.astype(jnp.bfloat16).astype(jnp.float32) for array in arrays]
+
+    def pulled(x, kernel, cotangent, dtype):
+        y, pull = jax.vjp(lambda *inputs: layers.dilated_convolution(*inputs, jnp.zeros(4), dilation, dtype), x, kernel)
+        return y, *pull(cotangent)
+
+    found = jax.jit(pulled, static_argnums=3)(x, kernel, cotangent, "bfloat16")
+    expected = pulled(*rounded(x, kernel, cotangent), "float32")
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == jnp.float32
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_an_encoder_with_bfloat16_products_is_near_the_exact_one(setup):
+    params, h, mask = setup
+    near = jax.jit(DilatedConv(width=4, features=6, depth=2, products="bfloat16").apply)(params, h, mask)
+    exact = apply(params, h, mask)
+    assert 0 < np.abs(near - exact).max() < 0.02 * np.abs(exact).max()
+    with pytest.raises(InputError, match="products: found 'float16'"):
+        DilatedConv(products="float16")
 
 
 def test_receptive_field_is_that_of_the_dilations(setup):

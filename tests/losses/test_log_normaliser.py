@@ -1,5 +1,7 @@
 """Normalisers walked in blocks, against the matrix of all similarities."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,54 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsrl.losses import hierarchical_contrastive, log_normaliser
-from tsrl.losses.log_normaliser import layout, log_normalisers
+from tsrl.losses.log_normaliser import (
+    across_series,
+    add_across_series,
+    add_within_series,
+    existing,
+    layout,
+    within_series,
+)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _normalisers(z, counts, where, forward, add):
+    return _forward(z, counts, where, forward, add)[0]
+
+
+def _forward(z, counts, where, forward, add):
+    rows, blocks = z.reshape(len(z), -1, where.rows, z.shape[-1]), existing(counts, where)
+    found = forward(rows, blocks, where.firsts)
+    return found.reshape(z.shape[:2]), (rows, blocks, found)
+
+
+def _backward(where, forward, add, kept, cotangent):
+    rows, blocks, found = kept
+    # Added to ones, which the sum must keep.
+    gradient = add(jnp.ones_like(rows), rows, found, cotangent.reshape(found.shape), blocks, where.firsts)
+    return (gradient - 1).reshape(len(rows), where.total, -1), None
+
+
+_normalisers.defvjp(_forward, _backward)
+
+
+def log_normalisers(z, counts, where):
+    return _normalisers(z, counts, where, within_series, add_within_series)
+
+
+def of_steps(z, counts, where):
+    return _normalisers(z, counts, where, across_series, add_across_series)
+
+
+def slow_of_steps(z, counts, where):
+    """`[B, total]`: step by step, from all rows of the step."""
+    found = jnp.zeros(z.shape[:2])
+    for start, count in zip(where.starts, counts, strict=True):
+        for row in range(start, start + count, 2):
+            rows = z[:, row : row + 2].reshape(-1, z.shape[-1])
+            others = jnp.where(jnp.eye(len(rows), dtype=bool), -jnp.inf, rows @ rows.T)
+            found = found.at[:, row : row + 2].set(jax.nn.logsumexp(others, -1).reshape(-1, 2))
+    return found
 
 
 def slow(z, counts, where):
@@ -70,6 +119,24 @@ def test_values_and_gradients_in_blocks(drawn, seed):
         value, pull = jax.vjp(jax.jit(lambda z: log_normalisers(z, jnp.array(counts), where)), z)
         expected, pull_slow = jax.vjp(lambda z: slow(z, counts, where), z)
         np.testing.assert_allclose(value, expected, atol=1e-5)
+        np.testing.assert_allclose(pull(cotangent)[0], pull_slow(cotangent)[0], atol=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 12), st.floats(0, 1)), min_size=1, max_size=3), st.integers(2, 4))
+def test_values_and_gradients_of_steps(drawn, series):
+    drawn = sorted(drawn, reverse=True)
+    sizes = [2 * size for size, _ in drawn]
+    counts = [2 * round(size * share) for size, share in drawn]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_normaliser, "_ROWS", 16)
+        z, where = inputs(sizes, rows=series)
+        exists = existing(jnp.array(counts), where).label.reshape(-1) >= 0
+        cotangent = jnp.where(exists, jax.random.normal(jax.random.key(1), z.shape[:2]), 0)
+        value, pull = jax.vjp(jax.jit(lambda z: of_steps(z, jnp.array(counts), where)), z)
+        expected, pull_slow = jax.vjp(lambda z: slow_of_steps(z, counts, where), z)
+        # Rows that do not exist have values of no meaning, in blocks that hold some that do.
+        np.testing.assert_allclose(jnp.where(exists, value, 0), expected, atol=1e-5)
         np.testing.assert_allclose(pull(cotangent)[0], pull_slow(cotangent)[0], atol=1e-5)
 
 

@@ -1,4 +1,9 @@
-"""Encoders (flax.linen modules) `(h [B, T, width], mask [B, T]) -> [B, T, features]`, and the fronts before them."""
+"""Encoders and the fronts before them.
+
+An encoder is a flax.linen module with an attribute `width`, called as `(h [B, T, width], mask [B, T], exists, wanted)`
+for `[B, T, features]`. Steps where `exists` (`[T]` or `[B, T]` bool, None = all) is False are padding that changes
+nothing; `wanted` (None = all) takes `[B, T, ...]` to the steps `[B, S, ...]` whose representation is asked for.
+"""
 
 from collections.abc import Callable
 

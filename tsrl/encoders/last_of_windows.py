@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tsrl.encoders.layers import dilated_convolution
+from tsrl.encoders.layers import dilated_convolution, gelu, matmul
 from tsrl.types import Array
 
 # With fewer grid points than this to read from the series, windows compute these too: the pass over the series, a
@@ -40,7 +40,9 @@ class _Layer(NamedTuple):
         return self.series[:, start : start + self.series.shape[1] - before]
 
 
-def last_of_windows(params: Mapping[str, Any], h: Array, before: int, depth: int, *, hide_last: bool = False) -> Array:
+def last_of_windows(
+    params: Mapping[str, Any], h: Array, before: int, depth: int, *, hide_last: bool = False, dtype: str = "float32"
+) -> Array:
     """What a `DilatedConv` gives for the last step of each window of `before + 1` steps.
 
     Args:
@@ -49,6 +51,7 @@ def last_of_windows(params: Mapping[str, Any], h: Array, before: int, depth: int
       before: steps of a window before its last, 0 or more.
       depth: the `DilatedConv`'s.
       hide_last: whether each window's last step enters as zeros.
+      dtype: of the products' factors, see `dilated_convolution`.
 
     Returns:
       `[B, T, features]`, equal to the encoder's on each window up to rounding.
@@ -61,26 +64,35 @@ def last_of_windows(params: Mapping[str, Any], h: Array, before: int, depth: int
         inner, outer = (params[f"block_{block}_conv_{i}"] for i in range(2))
         reach = len(outer["kernel"]) // 2
         between = sorted({p + tap for p in outputs for tap in range(-reach, reach + 1) if 0 <= p + tap <= last})
-        y = _convolve(_convolve(layer, inner, spacing, last, before, between), outer, spacing, last, before, outputs)
-        own = {p // 2: value + _skip(params, block, layer.at(p, spacing, before)) for p, value in y.own.items()}
-        kept = None if y.series is None or layer.series is None else y.series + _skip(params, block, layer.series)
+        y = _convolve(layer, inner, spacing, last, before, between, dtype)
+        y = _convolve(y, outer, spacing, last, before, outputs, dtype)
+        own = {p // 2: value + _skip(params, block, layer.at(p, spacing, before), dtype) for p, value in y.own.items()}
+        kept = (
+            None if y.series is None or layer.series is None else y.series + _skip(params, block, layer.series, dtype)
+        )
         layer = _Layer(own, kept)
         spacing, last = 2 * spacing, last // 2
     return layer.at(0, spacing, before)
 
 
-def _skip(params: Mapping[str, Any], block: int, h: Array) -> Array:
+def _skip(params: Mapping[str, Any], block: int, h: Array, dtype: str) -> Array:
     """The residual path of a block."""
     projection = params.get(f"block_{block}_projection")
-    return h if projection is None else h @ projection["kernel"][0] + projection["bias"]
+    return h if projection is None else matmul(h, projection["kernel"][0], dtype) + projection["bias"]
 
 
 def _convolve(
-    layer: _Layer, weights: Mapping[str, Array], spacing: int, last: int, before: int, points: Sequence[int]
+    layer: _Layer,
+    weights: Mapping[str, Array],
+    spacing: int,
+    last: int,
+    before: int,
+    points: Sequence[int],
+    dtype: str,
 ) -> _Layer:
     """GELU and a convolution of taps `spacing` apart, at some grid points of the windows that reach to `last`."""
     kernel, bias = weights["kernel"], weights["bias"]
-    layer = jax.tree.map(lambda h: jax.nn.gelu(h, approximate=False), layer)
+    layer = jax.tree.map(gelu, layer)
     reach = len(kernel) // 2
 
     def sees(point: int) -> list[int]:
@@ -89,17 +101,18 @@ def _convolve(
     own = [p for p in points if any(not 0 <= q <= last or q in layer.own for q in sees(p))]
     if layer.series is None or len(points) - len(own) < _LEAST_SHARED:
         own = list(points)
-    values = _own_values(layer, kernel, bias, {p: sees(p) for p in own}, spacing, last, before) if own else {}
+    values = _own_values(layer, kernel, {p: sees(p) for p in own}, spacing, last, before, dtype) if own else {}
+    values = {p: value + bias for p, value in values.items()}
     series = None
     if layer.series is not None and len(own) < len(points):
-        series = dilated_convolution(layer.series, kernel, bias, spacing)
+        series = dilated_convolution(layer.series, kernel, bias, spacing, dtype)
     return _Layer(values, series)
 
 
 def _own_values(
-    layer: _Layer, kernel: Array, bias: Array, sees: dict[int, list[int]], spacing: int, last: int, before: int
+    layer: _Layer, kernel: Array, sees: dict[int, list[int]], spacing: int, last: int, before: int, dtype: str
 ) -> dict[int, Array]:
-    """A convolution at the grid points of windows that are the keys of `sees`; its values are what the taps see."""
+    """A convolution without its bias, at the grid points that are the keys of `sees`; its values are what taps see."""
     # Taps that are outside of the window at every point see zeros only.
     taps = [tap for tap in range(len(kernel)) if any(0 <= seen[tap] <= last for seen in sees.values())]
     outside = jnp.zeros_like(layer.at(0, spacing, before))
@@ -109,5 +122,5 @@ def _own_values(
         return jnp.concatenate([layer.at(q, spacing, before) if 0 <= q <= last else outside for q in points], -1)
 
     chosen = kernel[jnp.array(taps)].reshape(-1, kernel.shape[-1])
-    values = jnp.stack([side_by_side(seen) for seen in sees.values()]) @ chosen + bias
+    values = matmul(jnp.stack([side_by_side(seen) for seen in sees.values()]), chosen, dtype)
     return dict(zip(sees, values, strict=True))

@@ -7,6 +7,7 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from tsrl.types import Array
 
@@ -24,6 +25,27 @@ def uniform_fan_in(fan_in: int) -> nn.initializers.Initializer:
     return init
 
 
+@jax.custom_vjp
+def gelu(x: Array) -> Array:
+    """The exact GELU, `x * P(X < x)` for a standard normal X, with a derivative of its own.
+
+    `jax.nn.gelu` takes erfc, which XLA computes in three passes over the array, and keeps what they give; here one pass
+    goes forward, one back, and only x is kept.
+    """
+    return x * _normal_cdf(x)
+
+
+def _normal_cdf(x: Array) -> Array:
+    return 0.5 * (1 + lax.erf(x * math.sqrt(0.5)))
+
+
+def _gelu_backward(x: Array, cotangent: Array) -> tuple[Array]:
+    return (cotangent * (_normal_cdf(x) + x * jnp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)),)
+
+
+gelu.defvjp(lambda x: (gelu(x), x), _gelu_backward)
+
+
 class Linear(nn.Module):
     """`[..., C] -> [..., features]`, initialised as PyTorch's Linear."""
 
@@ -35,7 +57,7 @@ class Linear(nn.Module):
         return nn.Dense(self.features, kernel_init=init, bias_init=init, name="dense")(x)
 
 
-def dilated_convolution(x: Array, kernel: Array, bias: Array, dilation: int) -> Array:
+def dilated_convolution(x: Array, kernel: Array, bias: Array, dilation: int, dtype: str = "float32") -> Array:
     """Convolution over time with zeros outside of the series: `[B, T, C] -> [B, T, features]`.
 
     Args:
@@ -43,6 +65,7 @@ def dilated_convolution(x: Array, kernel: Array, bias: Array, dilation: int) -> 
       kernel: `[K, C, features]`, K odd, the tap of the oldest step first.
       bias: `[features]`.
       dilation: steps between taps.
+      dtype: what the factors of every product are rounded to, of the derivatives too; sums are float32.
     """
     # Taps that reach beyond the series from every step see only padding: leaving them out is exact, and at
     # T = 100 nearly halves the work of the published encoder, whose last dilation is 1024.
@@ -51,26 +74,48 @@ def dilated_convolution(x: Array, kernel: Array, bias: Array, dilation: int) -> 
     kernel = kernel[middle - reach : middle + reach + 1]
     wide = kernel.shape[1] * kernel.shape[2] > _NARROW
     if reach == 0 or (wide and 2 * dilation > steps):
-        return _tap_by_tap(x, kernel, dilation) + bias
-    return _one_product(x, kernel, dilation) + bias
+        return _tap_by_tap(x, kernel, dilation, dtype) + bias
+    return _one_product(x, kernel, dilation, dtype) + bias
 
 
-def _tap_by_tap(x: Array, kernel: Array, dilation: int) -> Array:
+def matmul(a: Array, b: Array, dtype: str) -> Array:
+    """The product of arrays rounded to `dtype`, summed in float32."""
+    return jnp.matmul(a.astype(dtype), b.astype(dtype), preferred_element_type=jnp.float32)
+
+
+def _tap_by_tap(x: Array, kernel: Array, dilation: int, dtype: str) -> Array:
     """A product for each tap, at the steps from which it does not see padding."""
     middle = len(kernel) // 2
-    y = x @ kernel[middle]
+    y = _product(x, kernel[middle], dtype)
     for tap in range(1, middle + 1):
         away = tap * dilation
-        y = y.at[:, away:].add(x[:, :-away] @ kernel[middle - tap])
-        y = y.at[:, :-away].add(x[:, away:] @ kernel[middle + tap])
+        y = y.at[:, away:].add(_product(x[:, :-away], kernel[middle - tap], dtype))
+        y = y.at[:, :-away].add(_product(x[:, away:], kernel[middle + tap], dtype))
     return y
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _one_product(x: Array, kernel: Array, dilation: int) -> Array:
+def _product(x: Array, weights: Array, dtype: str) -> Array:
+    """`[B, T, C] @ [C, F]`. The derivative for the weights transposes an array that is there already; left to itself,
+    XLA fuses that with whatever makes the array and walks through all of it against the grain."""
+    return matmul(x, weights, dtype)
+
+
+def _product_backward(dtype: str, kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
+    x, weights = kept
+    x, cotangent = lax.optimization_barrier((x, cotangent))
+    rows = x.reshape(-1, x.shape[-1])
+    return matmul(cotangent, weights.T, dtype), matmul(rows.T, cotangent.reshape(len(rows), -1), dtype)
+
+
+_product.defvjp(lambda x, weights, dtype: (_product(x, weights, dtype), (x, weights)), _product_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _one_product(x: Array, kernel: Array, dilation: int, dtype: str) -> Array:
     """One product over shifted copies. Its own derivative keeps the input only, and shifts the gradient once for both
     of its products; differentiating the line below would keep all copies and add up three padded ones."""
-    return _shifted(x, len(kernel), dilation) @ kernel.reshape(-1, kernel.shape[-1])
+    return matmul(_shifted(x.astype(dtype), len(kernel), dilation), kernel.reshape(-1, kernel.shape[-1]), dtype)
 
 
 def _shifted(x: Array, count: int, dilation: int) -> Array:
@@ -80,18 +125,20 @@ def _shifted(x: Array, count: int, dilation: int) -> Array:
     return jnp.concatenate([padded[:, tap * dilation : tap * dilation + steps] for tap in range(count)], -1)
 
 
-def _one_product_forward(x: Array, kernel: Array, dilation: int) -> tuple[Array, tuple[Array, Array]]:
-    return _one_product(x, kernel, dilation), (x, kernel)
+def _one_product_forward(x: Array, kernel: Array, dilation: int, dtype: str) -> tuple[Array, tuple[Array, Array]]:
+    return _one_product(x, kernel, dilation, dtype), (x, kernel)
 
 
-def _one_product_backward(dilation: int, kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
+def _one_product_backward(
+    dilation: int, dtype: str, kept: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
     x, kernel = kept
     count, channels, features = kernel.shape
-    shifted = _shifted(cotangent, count, dilation)
+    shifted = _shifted(cotangent.astype(dtype), count, dilation)
     # A step is seen by the newer one through the kernel's older tap, so the taps are met in reverse.
-    for_x = shifted @ kernel[::-1].swapaxes(1, 2).reshape(-1, channels)
+    for_x = matmul(shifted, kernel[::-1].swapaxes(1, 2).reshape(-1, channels), dtype)
     # Summed over the batch in a second step: a product over both axes would transpose x first, slower than all else.
-    for_kernel = jnp.einsum("btc,btf->bcf", x, shifted).sum(0).reshape(channels, count, features)
+    for_kernel = matmul(x.swapaxes(1, 2), shifted, dtype).sum(0).reshape(channels, count, features)
     return for_x, for_kernel.swapaxes(0, 1)[::-1]
 
 
@@ -105,15 +152,17 @@ class SameConv1d(nn.Module):
       features: output width.
       kernel_size: odd number of taps.
       dilation: steps between taps.
+      dtype: of the products' factors, see `dilated_convolution`.
     """
 
     features: int
     kernel_size: int = 3
     dilation: int = 1
+    dtype: str = "float32"
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         init = uniform_fan_in(self.kernel_size * x.shape[-1])
         kernel = self.param("kernel", init, (self.kernel_size, x.shape[-1], self.features))
         bias = self.param("bias", init, (self.features,))
-        return dilated_convolution(x, kernel, bias, self.dilation)
+        return dilated_convolution(x, kernel, bias, self.dilation, self.dtype)

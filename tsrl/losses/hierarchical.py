@@ -7,11 +7,20 @@ scales. Similarities are raw dot products.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from tsrl.losses.log_normaliser import Layout, layout, log_normalisers
+from tsrl.losses.log_normaliser import (
+    Layout,
+    across_series,
+    add_across_series,
+    add_within_series,
+    existing,
+    layout,
+    within_series,
+)
 from tsrl.types import Array
 
 
@@ -33,9 +42,10 @@ def temporal_contrastive(z1: Array, z2: Array, length: Array | int | None = None
     length = jnp.asarray(steps if length is None else length)
     exists = (jnp.arange(steps) < length) & (length > 1)
     where = layout([2 * steps])
-    z = _side_by_side([jnp.stack([z1, z2], 2)], where)
-    per_step = _temporal_normalisers(z, length[None], where)[:, :steps] - jnp.sum(z1 * z2, -1)
-    return jnp.sum(per_step, 1, where=exists) / jnp.maximum(length, 1)
+    normalisers, _, positive = _compared(
+        _side_by_side([jnp.stack([z1, z2], 2)], where), length[None], where, True, False
+    )
+    return jnp.sum((normalisers - positive)[:, :steps], 1, where=exists) / jnp.maximum(length, 1)
 
 
 def instance_contrastive(
@@ -63,10 +73,11 @@ def instance_contrastive(
     _check(z1, z2)
     steps = z1.shape[1]
     length = steps if length is None else length
-    if len(z1 if candidates is None else candidates[0]) == 1:
+    everyone = (z1, z2) if candidates is None else candidates
+    if len(everyone[0]) == 1:
         return jnp.zeros(len(z1), z1.dtype)
-    everyone = None if candidates is None else jnp.stack(candidates, 2)
-    per_step = _instance_normalisers(jnp.stack([z1, z2], 2), everyone, first_row) - jnp.sum(z1 * z2, -1)
+    normalisers = _instance_normalisers(jnp.stack([z1, z2], 2), jnp.stack(everyone, 2), first_row)
+    per_step = normalisers - jnp.sum(z1 * z2, -1)
     return jnp.sum(per_step, 1, where=jnp.arange(steps) < length) / length
 
 
@@ -105,7 +116,11 @@ def hierarchical_contrastive(
     where = layout([2 * size for size in sizes])
     z = _side_by_side(_scales(jnp.stack([z1, z2], 2)), where)
     lengths = jnp.asarray(z1.shape[1] if length is None else length) >> jnp.arange(len(sizes))
-    positive = _between_views(z)
+    everyone = None if candidates is None else _side_by_side(_scales(jnp.stack(candidates, 2)), where)
+    instance = alpha != 0 and len(z if everyone is None else everyone) > 1
+    temporal, across, positive = _compared(z, lengths, where, alpha != 1, instance and everyone is None)
+    if instance and everyone is not None:
+        across = _instance_normalisers(z, everyone, first_row)
 
     def mean_of_scales(normalisers: Array, counts: Array) -> Array:
         """The contrast `[B]`, averaged over the steps of a scale and over scales; only scales that count are added."""
@@ -115,13 +130,12 @@ def hierarchical_contrastive(
         return (normalisers - positive) @ weight
 
     total = jnp.zeros(len(z), z.dtype)
-    everyone = None if candidates is None else _side_by_side(_scales(jnp.stack(candidates, 2)), where)
-    if alpha != 0 and len(z if everyone is None else everyone) > 1:
-        total += alpha * mean_of_scales(_instance_normalisers(z, everyone, first_row), lengths >= 1)
+    if instance:
+        total += alpha * mean_of_scales(across, lengths >= 1)
     if alpha != 1:
         # A scale of one step has no temporal contrast.
         counts = (lengths > 1) & (jnp.arange(len(sizes)) >= temporal_unit)
-        total += (1 - alpha) * mean_of_scales(_temporal_normalisers(z, lengths, where), counts)
+        total += (1 - alpha) * mean_of_scales(temporal, counts)
     return total
 
 
@@ -145,25 +159,46 @@ def _side_by_side(scales: Sequence[Array], where: Layout) -> Array:
     return jnp.concatenate(pieces, 1)
 
 
-@jax.custom_vjp
-def _between_views(z: Array) -> Array:
-    """`[B, S, 2, D] -> [B, S]`: the dot product of the two views. Its own derivative is one pass over z; that of the
-    two slices would be padded and added up."""
-    return jnp.sum(z[:, :, 0] * z[:, :, 1], -1)
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _compared(z: Array, lengths: Array, where: Layout, temporal: bool, instance: bool) -> tuple[Array, Array, Array]:
+    """What each step is compared with; one function, so that the gradients meet in one array, the largest of the loss.
+
+    Args:
+      z: `[B, S, 2, D]`, scales side by side.
+      lengths: `[scales]` steps that exist of each.
+      where: the places of the scales' rows.
+      temporal: whether the first result is asked for; zeros otherwise.
+      instance: whether the second is.
+
+    Returns:
+      Three arrays `[B, S]`: the log-normaliser over all other steps of the scale in both views; that over all other
+      series at the step in both views; the dot product of the two views. The first two are means of both anchors.
+    """
+    return _compared_forward(z, lengths, where, temporal, instance)[0]
 
 
-_between_views.defvjp(
-    lambda z: (_between_views(z), z), lambda z, cotangent: (cotangent[..., None, None] * z[:, :, ::-1],)
-)
+def _compared_forward(z: Array, lengths: Array, where: Layout, temporal: bool, instance: bool):  # type: ignore[no-untyped-def]
+    blocks, rows = existing(2 * lengths, where), z.reshape(len(z), -1, where.rows, z.shape[-1])
+    none = jnp.zeros(rows.shape[:3], z.dtype)
+    within = within_series(rows, blocks, where.firsts) if temporal else none
+    across = across_series(rows, blocks, where.firsts) if instance else none
+    of_anchors = [normalisers.reshape(z.shape[:3]).mean(2) for normalisers in (within, across)]
+    return (*of_anchors, jnp.sum(z[:, :, 0] * z[:, :, 1], -1)), (rows, blocks, within, across)
 
 
-@jax.custom_vjp
-def _products(z: Array) -> Array:
-    """`[S, N, D] -> [S, N, N]`: dot products of all rows. Its own derivative is one product instead of two."""
-    return z @ z.swapaxes(1, 2)
+def _compared_backward(where: Layout, temporal: bool, instance: bool, kept, cotangents):  # type: ignore[no-untyped-def]
+    rows, blocks, within, across = kept
+    for_within, for_across = (jnp.repeat(c / 2, 2, 1).reshape(within.shape) for c in cotangents[:2])
+    z = rows.reshape(len(rows), -1, 2, rows.shape[-1])
+    gradient = (cotangents[2][..., None, None] * z[:, :, ::-1]).reshape(rows.shape)
+    if instance:
+        gradient = add_across_series(gradient, rows, across, for_across, blocks, where.firsts)
+    if temporal:
+        gradient = add_within_series(gradient, rows, within, for_within, blocks, where.firsts)
+    return gradient.reshape(z.shape), None
 
 
-_products.defvjp(lambda z: (_products(z), z), lambda z, cotangent: ((cotangent + cotangent.swapaxes(1, 2)) @ z,))
+_compared.defvjp(_compared_forward, _compared_backward)
 
 
 @jax.custom_vjp
@@ -184,30 +219,18 @@ def _larger_backward(first: Array, cotangent: Array) -> tuple[Array]:
 _larger.defvjp(_larger_forward, _larger_backward)
 
 
-def _temporal_normalisers(z: Array, lengths: Array, where: Layout) -> Array:
-    """`[B, S, 2, D] -> [B, S]`: over all other steps of the scale in both views, the mean of both anchors."""
-    rows = z.reshape(len(z), where.total, -1)
-    return log_normalisers(rows, 2 * lengths, where).reshape(*z.shape[:2], 2).mean(2)
-
-
-def _instance_normalisers(z: Array, everyone: Array | None, first_row: Array | int) -> Array:
+def _instance_normalisers(z: Array, everyone: Array, first_row: Array | int) -> Array:
     """`[B, S, 2, D] -> [B, S]`: over all other series at the step in both views, the mean of both anchors.
 
-    `everyone` `[G, S, 2, D]` is the whole batch where z is a share of it; None: z is.
+    `everyone` `[G, S, 2, D]` is the whole batch, of which z is a share.
     """
-    rows, total = len(z), len(z if everyone is None else everyone)
+    rows, total = len(z), len(everyone)
     own = jnp.concatenate([first_row + jnp.arange(rows) + view * total for view in range(2)])
     # A row's own representation stands in the half of the candidates that holds its own view.
     blocked = own[:, None] == jnp.arange(2 * total)
-    anchors = _by_step(z)
-    similarities = _products(anchors) if everyone is None else anchors @ _by_step(everyone).swapaxes(1, 2)
-    normalisers = jax.nn.logsumexp(similarities, where=~blocked, axis=-1)
+    anchors, others = (array.transpose(1, 2, 0, 3).reshape(z.shape[1], -1, z.shape[3]) for array in (z, everyone))
+    normalisers = jax.nn.logsumexp(anchors @ others.swapaxes(1, 2), where=~blocked, axis=-1)
     return normalisers.reshape(-1, 2, rows).mean(1).T
-
-
-def _by_step(z: Array) -> Array:
-    """`[B, S, 2, D] -> [S, 2 * B, D]`, all first views, then all second views."""
-    return z.transpose(1, 2, 0, 3).reshape(z.shape[1], 2 * len(z), -1)
 
 
 def _check(z1: Array, z2: Array) -> None:
