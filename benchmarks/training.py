@@ -51,15 +51,15 @@ def ours(x: np.ndarray, seeds: int = 1, devices: int = 1) -> Callable[[], object
     job = prepare(Config(method=options("ts2vec"), encoder=encoder, train=train, seeds=seeds), x, None)
     method, optimizer = job.method(AXIS), job.optimizer()
     advance = DeviceStep(make_step(method, optimizer, job.steps, AXIS), jax.local_devices()[:devices])
-    data = advance.replicate(job.data)
+    data, plan = advance.replicate(job.data), Plan()
     numbers = advance.replicate(jnp.arange(seeds, dtype=jnp.uint32))
     init = jax.vmap(lambda seed, data: init_state(method, optimizer, data, seed), in_axes=(0, None))
     state, epoch = advance.replicate(jax.jit(init)(numbers, data)), 0
 
     def step() -> object:
         nonlocal state, epoch
-        index = np.concatenate([shuffled_order(seed, epoch, rows, rows) for seed in range(seeds)])
-        state, metrics = advance(state, data, Plan(), index, numbers)
+        index = np.stack([shuffled_order(seed, epoch, rows, rows) for seed in range(seeds)], 1)
+        state, metrics = advance(state, data, plan, advance.split(advance.by_device(index)), numbers)
         epoch += 1
         return jax.block_until_ready((state, metrics))
 

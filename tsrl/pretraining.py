@@ -3,14 +3,13 @@
 import math
 import os
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -24,11 +23,13 @@ from tsrl.evaluate.health import training_monitor
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices
+from tsrl.train.feed import fits, for_init
 from tsrl.train.loop import Fitted, check, fit
 from tsrl.train.metrics import MetricsFile
 from tsrl.train.progress import progress_bar
-from tsrl.train.state import State, init_state, make_step
-from tsrl.types import Batch, Method, Plan, as_batch
+from tsrl.train.run import programs, trace
+from tsrl.train.state import State
+from tsrl.types import Batch, Method, as_batch
 from tsrl.views import random_window
 
 
@@ -55,11 +56,22 @@ class Job:
     def method(self, axis_name: str | None) -> Method:
         """The method, with batches cut to `max_train_length`."""
         method = self.config.method.build(self.config.encoder, axis_name)
-        return method._replace(draw=random_window(method.draw, self.config.train.max_train_length))
+        return _windowed(method, self.config.train.max_train_length)
 
     def optimizer(self) -> optax.GradientTransformation:
         """AdamW at a constant rate, as `Train` says."""
-        return optax.adamw(self.config.train.learning_rate, weight_decay=self.config.train.weight_decay)
+        return _adamw(self.config.train.learning_rate, self.config.train.weight_decay)
+
+
+# Equal settings give the very same functions, so that what is traced and compiled for one run serves all.
+@lru_cache(maxsize=32)
+def _windowed(method: Method, max_length: int) -> Method:
+    return method._replace(draw=random_window(method.draw, max_length))
+
+
+@lru_cache(maxsize=32)
+def _adamw(learning_rate: float, weight_decay: float) -> optax.GradientTransformation:
+    return optax.adamw(learning_rate, weight_decay=weight_decay)
 
 
 def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
@@ -99,14 +111,13 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
     prepared = prepare_train(x, train.max_train_length)
     steps = train.steps or (200 if x.size <= 100_000 else 600)
     batch_size = min(train.batch_size, len(prepared))
-    job = Job(config, as_batch(prepared), x.shape[2], scaler, steps, batch_size)
-    method, optimizer = job.method(None), job.optimizer()
-    check(method, job.data, steps, batch_size, config.seed_list(), usable_devices(batch_size))
+    job = Job(config, as_batch(prepared, on_host=True), x.shape[2], scaler, steps, batch_size)
+    method, seeds, devices = job.method(AXIS), config.seed_list(), usable_devices(batch_size)
+    check(method, job.data, steps, batch_size, seeds, devices, fits(job.data, devices))
     if method.before_epoch is None:
-        # Traces a step, which finds settings that do not fit the shapes before anything is written.
-        state = jax.eval_shape(lambda: init_state(method, optimizer, job.data, jnp.uint32(0)))
-        index = jnp.arange(batch_size)
-        jax.eval_shape(make_step(method, optimizer, steps, None), state, job.data, Plan(), index, jnp.uint32(0))
+        # Finds settings that do not fit the shapes before anything is written; what is traced here is compiled later.
+        sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "seeds": seeds, "devices": devices}
+        trace(method, job.data, job.optimizer(), **sizes, axis_name=AXIS)
     return job
 
 
@@ -150,8 +161,12 @@ def untrained(job: Job, seed: int) -> Embedder:
       job: of the run.
       seed: the initial weights are those from which `run` trains this seed.
     """
-    state = jax.jit(partial(init_state, job.method(None), job.optimizer()))(job.data, jnp.uint32(seed))
-    return _embedder(job, state)
+    devices = usable_devices(job.batch_size)
+    resident = fits(job.data, devices)
+    method, optimizer = job.method(AXIS), job.optimizer()
+    found = programs(method, optimizer, job.steps, tuple(devices), AXIS, None, resident)
+    states = found.init(np.asarray([seed], np.uint32), for_init(job.data, resident))
+    return _embedder(job, jax.tree.map(lambda leaf: leaf[0], states))
 
 
 def _embedder(job: Job, state: State) -> Embedder:

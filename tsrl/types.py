@@ -137,7 +137,7 @@ class Method(NamedTuple):
     weights: Callable[[Params, Aux], tuple[Params, Callable[[Params], tuple[Params, Aux]]]] = all_params
 
 
-def as_batch(x: Any, *, mask: Any = None, target: Any = None, index: Any = None) -> Batch:
+def as_batch(x: Any, *, mask: Any = None, target: Any = None, index: Any = None, on_host: bool = False) -> Batch:
     """Lifts a float array to a `Batch`, once, at the public API.
 
     Args:
@@ -146,6 +146,7 @@ def as_batch(x: Any, *, mask: Any = None, target: Any = None, index: Any = None)
       mask: `[B, T]` bool, True = observed, combined with what NaN says; None = all observed.
       target: anything whose first axis is B.
       index: `[B]` row ids; default 0..B-1.
+      on_host: leave arrays of numpy where they are: of a data set that need not fit on the device.
 
     Returns:
       A batch whose missing steps hold zeros in every float field (whole steps, as in TS2Vec's released encoder).
@@ -174,9 +175,12 @@ def as_batch(x: Any, *, mask: Any = None, target: Any = None, index: Any = None)
     for name, value in fields.items():
         if value.ndim == 3:
             value = _numpy(value, observed).where(observed[..., None], value, 0).astype(np.float32)
-        known[name] = jnp.asarray(value)
+        known[name] = value
     index = np.arange(count, dtype=np.int32) if index is None else index
-    return Batch(known, jnp.asarray(observed, bool), jnp.asarray(index, jnp.int32), target=target)
+    observed, index = _numpy(observed).asarray(observed, bool), _numpy(index).asarray(index, np.int32)
+    if not on_host:
+        known, observed, index = jax.tree.map(jnp.asarray, (known, observed, index))
+    return Batch(known, observed, index, target=target)
 
 
 def _numpy(*arrays: Any) -> Any:

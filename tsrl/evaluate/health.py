@@ -156,6 +156,7 @@ def training_monitor(method: Method, data: Batch) -> Callable[[Params, Aux], dic
       of 16.
     """
     rows, steps = data.mask.shape
+    # By numpy where the host has the data: no program is compiled for this.
     sample: dict[str, Any] = {"fields": data.fields, "mask": data.mask}
     if rows < FEW_ROWS and (pieces := min(-(-MONITORED // rows), steps // 2)) > 1:
         length = steps // pieces
@@ -170,7 +171,8 @@ def training_monitor(method: Method, data: Batch) -> Callable[[Params, Aux], dic
     length = max(1, 3 * steps // 4)
 
     def both_ends(array: Array) -> Array:
-        return jnp.concatenate([array[kept, :length], array[kept, steps - length :]])
+        own = jnp if isinstance(array, jax.Array) else np
+        return own.concatenate([array[kept, :length], array[kept, steps - length :]])
 
     views = jax.tree.map(both_ends, sample)
 

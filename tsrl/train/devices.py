@@ -1,6 +1,7 @@
 """The only place that says pmap: one replica of the state per device, the batch split over them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -10,6 +11,9 @@ from jax import lax
 from tsrl.parallel import AXIS
 from tsrl.train.state import State, Step
 from tsrl.types import Array, Batch, Metrics, Plan
+
+# As many as between two reports of the loop, which ends a call to make one.
+_AT_ONCE = 10
 
 
 def usable_devices(batch_size: int, available: Sequence[jax.Device] | None = None) -> list[jax.Device]:
@@ -33,34 +37,126 @@ def one_by_one(step: Step) -> Step:
     return stepped
 
 
-class DeviceStep:
-    """A training step compiled for several devices and seeds.
+def repeated(step: Step, most: int) -> Callable[..., tuple[State, Metrics]]:
+    """Up to `most` steps in one program.
 
-    The state is stacked over seeds, `[S, ...]`, and replicated over devices; row ids come as `[S, B]`, the global batch
-    of each seed, and are split over devices in order.
+    Args:
+      step: of several seeds, as `together` makes it.
+      most: K; with 1 the program is the step itself, without a loop around it.
+
+    Returns:
+      `(state, data, plan, index [K, S, B], seeds, count) -> (state, metrics [K, S])`: the first `count` steps are made,
+      the metrics of the others are zeros. The count is a traced number: one program serves all.
+    """
+    # Its trace is kept, so that asking for the shapes of the metrics does not trace the step a second time.
+    kept = jax.jit(step)
+
+    def steps(state: State, data: Batch, plan: Plan, index: Array, seeds: Array, count: Array) -> tuple[State, Metrics]:
+        if most == 1:
+            state, metrics = step(state, data, plan, index[0], seeds)
+            return state, jax.tree.map(lambda metric: metric[None], metrics)
+
+        def body(at: Array, carry: tuple[State, Metrics]) -> tuple[State, Metrics]:
+            state, metrics = kept(carry[0], data, plan, index[at], seeds)
+            return state, jax.tree.map(lambda all_steps, own: all_steps.at[at].set(own), carry[1], metrics)
+
+        _, shapes = jax.eval_shape(kept, state, data, plan, index[0], seeds)
+        empty = jax.tree.map(lambda metric: jax.numpy.zeros((most, *metric.shape), metric.dtype), shapes)
+        return lax.fori_loop(0, count, body, (state, empty))
+
+    return steps
+
+
+class DeviceStep:
+    """Training steps compiled for several devices and seeds, several steps in a call.
+
+    The state is stacked over seeds, `[S, ...]`, and replicated over devices; row ids come as `[K, S, B]`, the global
+    batches of K steps and each seed, and are split over devices in order.
+
+    Args:
+      step: of one seed.
+      devices: local devices to use.
+      at_once: K, the most steps in a call; default: 1 on CPUs, where a loop in the program gains nothing and takes
+        longer to compile, else 10.
+      fed: the data and the plan's columns come as each device's own rows, `[devices, rows, ...]`; otherwise whole.
     """
 
-    def __init__(self, step: Step, devices: Sequence[jax.Device]):
-        self.devices = list(devices)
+    def __init__(self, step: Step, devices: Sequence[jax.Device], at_once: int | None = None, fed: bool = False):
+        self.devices, self.fed = list(devices), fed
+        on_cpu = self.devices[0].platform == "cpu"
+        self.at_once = at_once or (1 if on_cpu else _AT_ONCE)
         # On CPUs one by one is faster (benchmarks/train_step.py), and vmap's batched products round differently from a
         # solo run's.
-        over_seeds = one_by_one if self.devices[0].platform == "cpu" else together
-        self._step = jax.pmap(
-            over_seeds(step),
+        over_seeds = one_by_one if on_cpu else together
+        own = 0 if fed else None
+        self._steps = jax.pmap(
+            repeated(over_seeds(step), self.at_once),
             axis_name=AXIS,
-            in_axes=(None, None, None, 0, None),
+            in_axes=(None, own, Plan(own, None, None), 0, None, None),  # type: ignore[arg-type]
             out_axes=None,
             devices=self.devices,
             donate_argnums=0,
         )
+        self._lowered: dict[Any, jax.stages.Lowered] = {}
+        self._compiled: dict[Any, Future[jax.stages.Compiled]] = {}
 
-    def __call__(self, state: State, data: Batch, plan: Plan, index: np.ndarray, seeds: Array) -> tuple[State, Metrics]:
-        """`index` is `[S, B]` int32; returns the state and metrics `[S]`."""
-        count, batch = index.shape
-        sharded = index.reshape(count, len(self.devices), batch // len(self.devices)).swapaxes(0, 1)
-        return self._step(state, data, plan, sharded, seeds)
+    def trace(self, state: State, data: Batch, plan: Plan, index: Any, seeds: Any) -> None:
+        """Traces the steps of arrays like these, which raises what does not fit; arguments as for a call, or shapes."""
+        key = _forms(data, plan, index)
+        if key not in self._lowered:
+            self._lowered[key] = self._steps.lower(*_like((state, data, plan, index, seeds, np.int32(0))))
+
+    def compile(self, state: State, data: Batch, plan: Plan, index: Any, seeds: Any) -> None:
+        """Starts to compile in a thread of its own; a call waits for it. Arguments as for `trace`."""
+        key = _forms(data, plan, index)
+        if key not in self._compiled:
+            self.trace(state, data, plan, index, seeds)
+            with_one = ThreadPoolExecutor(1)
+            self._compiled[key] = with_one.submit(self._lowered.pop(key).compile)
+            with_one.shutdown(wait=False)
+
+    def __call__(
+        self, state: State, data: Batch, plan: Plan, index: Array, seeds: Array, count: int = 1
+    ) -> tuple[State, Metrics]:
+        """Makes `count` steps with the row ids `index`, as `split` returns them; returns the state and `[K, S]`."""
+        self.compile(state, data, plan, index, seeds)
+        ready = self._compiled[_forms(data, plan, index)].result()
+        return ready(state, data, plan, index, seeds, np.int32(count))
+
+    def by_device(self, index: np.ndarray) -> np.ndarray:
+        """Row ids of up to K steps, `[steps, S, B]` int32, as `[devices, K, S, B / devices]`.
+
+        The ids of steps that are not there are 0.
+        """
+        steps, seeds, batch = index.shape
+        filled = np.zeros((self.at_once, seeds, batch), np.int32)
+        filled[:steps] = index
+        shares = filled.reshape(self.at_once, seeds, len(self.devices), batch // len(self.devices))
+        return np.moveaxis(shares, 2, 0)
 
     def replicate(self, tree: Any) -> Any:
         """Puts a host pytree on every device once, so that steps do not transfer it again."""
+        return self._put(tree, jax.sharding.PartitionSpec())
+
+    def split(self, tree: Any) -> Any:
+        """Puts the rows of host arrays `[devices, ...]` on their devices."""
+        return self._put(tree, jax.sharding.PartitionSpec(AXIS))
+
+    def _put(self, tree: Any, spec: jax.sharding.PartitionSpec) -> Any:
         mesh = jax.sharding.Mesh(np.asarray(self.devices), (AXIS,))
-        return jax.device_put(tree, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+        return jax.device_put(tree, jax.sharding.NamedSharding(mesh, spec))
+
+
+def _like(tree: Any) -> Any:
+    return jax.tree.map(_form, tree)
+
+
+def _form(leaf: Any) -> jax.ShapeDtypeStruct:
+    """Shape and type of an array once it is on a device, where 64 bits become 32."""
+    return jax.ShapeDtypeStruct(leaf.shape, jax.dtypes.canonicalize_dtype(leaf.dtype))
+
+
+def _forms(*tree: Any) -> Any:
+    """What tells one compiled program from another; the state's shapes follow from the method and the data's."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, tuple(map(_form, leaves))
