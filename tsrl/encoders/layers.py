@@ -40,6 +40,8 @@ def _normal_cdf(x: Array) -> Array:
 
 
 def _gelu_backward(x: Array, cotangent: Array) -> tuple[Array]:
+    # Otherwise XLA would keep the forward pass's distribution function instead of computing it again.
+    x, cotangent = lax.optimization_barrier((x, cotangent))
     return (cotangent * (_normal_cdf(x) + x * jnp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)),)
 
 
