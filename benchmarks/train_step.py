@@ -22,7 +22,7 @@ from jax import lax
 from timing import flags, measure, peer_available, show, timed, write
 
 from tsrl.encoders import DilatedConv
-from tsrl.encoders.layers import SameConv1d
+from tsrl.encoders.layers import SameConv1d, gelu
 from tsrl.losses import hierarchical_contrastive
 from tsrl.methods import ts2vec
 from tsrl.methods.ts2vec import view_sizes
@@ -58,7 +58,7 @@ def convolution_cases(
 
         def stack(kernels: jax.Array, x: jax.Array, conv: Callable[..., jax.Array] = conv) -> jax.Array:
             for level in range(depth):
-                x = x + conv(jax.nn.gelu(x), kernels[level], 2**level)
+                x = x + conv(gelu(x), kernels[level], 2**level)
             return jnp.square(x).mean()
 
         graded = jax.value_and_grad(stack)

@@ -27,7 +27,7 @@ def _largest(axis_size: int, in_batched: list[bool], choice: Array) -> tuple[Arr
 
 def smallest_fitting(sizes: Sequence[Sequence[int]], needed: Array) -> Array:
     """Index of the smallest of the sizes `[n, m]`, ascending in each of m numbers, that holds `needed` `[m]`; under
-    `vmap` one that holds all rows."""
+    `vmap` one that holds all rows. One of them has to."""
     return _shared(jnp.argmax((jnp.asarray(sizes) >= needed).all(1)))
 
 

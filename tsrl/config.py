@@ -242,7 +242,7 @@ def config_json(config: Config) -> dict[str, Any]:
     """
     parts: dict[str, dict[str, Any]] = {
         "forecast": {"univariate": config.forecast.univariate, "split": config.forecast.split},
-        "anomaly": {"train_fraction": config.anomaly.train_fraction},
+        "anomaly": {"train_fraction": config.anomaly.train_fraction, "difference": config.anomaly.difference},
     }
     trained_on = parts.get(config.task, {"split": config.classify.split})
     return {

@@ -205,7 +205,18 @@ def _write_embeddings(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of Python and the libraries that decide a result."""
-    names = ("tsrl", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn", "aeon")
+    names = (
+        "tsrl",
+        "jax",
+        "jaxlib",
+        "flax",
+        "optax",
+        "orbax-checkpoint",
+        "numpy",
+        "scikit-learn",
+        "aeon",
+        "statsmodels",
+    )
     found = {}
     for name in names:
         try:

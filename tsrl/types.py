@@ -111,7 +111,8 @@ class Method(NamedTuple):
         example fold in `batch.index`.
       encode: `(params, aux, batch) -> Encoded`.
       embed: `(params, aux, batch) -> [B, D']`, the method's own instance representation.
-      draw: `(key, data, index) -> Batch`, how training examples are cut out of the data set; pure and jit-able.
+      draw: `(key, data, index) -> Batch`, how training examples are cut out of the data set; pure and jit-able. `index`
+        holds places in `data`, which is the data set or a block of its rows: draws are keyed by `data.index[index]`.
       after_step: `(params, aux, step, total_steps) -> aux`, once per optimiser update; `step` counts updates from 0.
       before_epoch: `(params, aux, data, key) -> Plan`, on the host, or None.
       predict: `(params, aux, batch) -> [B, H, C]`, supervised forecasters only.

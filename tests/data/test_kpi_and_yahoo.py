@@ -85,6 +85,7 @@ def test_yahoo(tmp_path, zipped):
             r"phase2_train.csv: label: found \[2\], want 0 or 1",
         ),
         ("KPI", {"phase2_train.csv": KPI.replace("3.5,1", "3.5,")}, "label: found 1 empty cells"),
+        ("KPI", {"phase2_train.csv": KPI.rstrip() + "\n1476469999,1.5,0,\n"}, "KPI ID: found 1 empty cells"),
         (
             "KPI",
             {"phase2_train.csv": KPI.replace("3.5", "high")},

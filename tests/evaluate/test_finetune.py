@@ -47,6 +47,15 @@ def changed(tuned):
     }
 
 
+def test_precision_and_recall_do_not_depend_on_what_the_logits_of_a_row_have_in_common(monkeypatch):
+    scores = finetune(METHOD, PARAMS, AUX, X, Y, X_TEST, Y_TEST, mode="probe", **FAST)
+    common = np.random.default_rng(0).normal(scale=50, size=(len(X_TEST), 1)).astype(np.float32)
+    monkeypatch.setattr(module, "predict_finetuned", lambda *args: predict_finetuned(*args) + common)
+    shifted = finetune(METHOD, PARAMS, AUX, X, Y, X_TEST, Y_TEST, mode="probe", **FAST)
+    assert scores["auprc"] > 0.9
+    np.testing.assert_allclose(shifted["auprc"], scores["auprc"], atol=1e-3)
+
+
 BLOCKS = [
     {"block_0_conv_0", "block_0_conv_1"},
     {"block_1_conv_0", "block_1_conv_1"},

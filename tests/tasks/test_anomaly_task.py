@@ -221,7 +221,7 @@ def test_differenced_series_are_trained_on_scored_and_described(tmp_path):
     data = TASK.load(config)
     described = TASK.dataset(config, data)
     assert described["differences"] == {"walk": 1}
-    assert described["differenced"] == "1 series 1 times"
+    assert described["differenced"] == "order 1: 1 series"
     assert (described["steps"], described["n_train"]) == (439, 219)
     # The differences of the summed-up series are the series.
     plain = configured("noise", tmp_path)

@@ -172,8 +172,9 @@ def _labelled_table(files: Files, name: str, columns: tuple[str, ...]) -> dict[s
 
     where = f"{files.source}: {name}"
     types = dict(zip(columns, (pa.int64(), pa.float64(), pa.int8(), pa.string()), strict=False))
+    options = arrow.ConvertOptions(column_types=types, strings_can_be_null=True)
     with parsed(where):
-        table = arrow.read_csv(io.BytesIO(files.read(name)), convert_options=arrow.ConvertOptions(column_types=types))
+        table = arrow.read_csv(io.BytesIO(files.read(name)), convert_options=options)
     if missing := [column for column in columns if column not in table.column_names]:
         raise InputError(f"{where}: found the columns {table.column_names[:10]}, want also {', '.join(missing)}")
     for column in columns:

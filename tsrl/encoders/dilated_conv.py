@@ -22,8 +22,9 @@ class DilatedConv(nn.Module):
       features: width of the representation.
       depth: blocks of `width` channels; one block to `features` follows.
       kernel_size: odd number of taps.
-      products: what the factors of the convolutions' products are rounded to, forward and back; parameters, sums and
-        all else stay float32. `bfloat16` is for hardware that multiplies it faster.
+      products: `bfloat16` rounds the factors of the convolutions' products, forward and back, for hardware that
+        multiplies these faster; parameters, sums and all else stay float32. `float32` leaves it to the hardware, see
+        jax's `default_matmul_precision`.
 
     Raises:
       InputError: a size below its minimum, an even kernel, or another type.
@@ -60,7 +61,8 @@ class DilatedConv(nn.Module):
           mask: `[B, T]` bool; where False the step enters as zeros.
           exists: `[T]` or `[B, T]` bool; steps that are False are padding outside the series: every convolution sees
             zeros there, so the result equals that of the series cut to its true length. Default: all exist.
-          wanted: takes `[B, T, ...]` to the steps `[B, S, ...]` whose representation is asked for; default: all.
+          wanted: takes `[B, T, ...]` to the steps `[B, S, ...]`, S at most T, whose representation is asked for;
+            default: all. The last block may then be sown at these steps only.
 
         Returns:
           `[B, T, features]`, or `[B, S, features]`.

@@ -111,7 +111,11 @@ def finetune(
             "r2": float(r2_score(y_new, made[:, 0])) if np.ptp(y_new) > 0 else float("nan"),
         }
     else:
-        scores = classification_scores(y_new, tuned.classes[made.argmax(1)], tuned.classes, decision=made)
+        from scipy.special import log_softmax
+
+        # Logits say which class a row is in; only normalised they also say of two rows which is more of a class.
+        decision = log_softmax(made.astype(np.float64), axis=1)
+        scores = classification_scores(y_new, tuned.classes[made.argmax(1)], tuned.classes, decision=decision)
     chosen = {"mode": mode, "epochs": tuned.epochs, "validated": tuned.validated}
     return {**scores, "n_train": len(y), "n_test": len(y_new), **chosen}
 

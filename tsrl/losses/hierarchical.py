@@ -42,9 +42,8 @@ def temporal_contrastive(z1: Array, z2: Array, length: Array | int | None = None
     length = jnp.asarray(steps if length is None else length)
     exists = (jnp.arange(steps) < length) & (length > 1)
     where = layout([2 * steps])
-    normalisers, _, positive = _compared(
-        _side_by_side([jnp.stack([z1, z2], 2)], where), length[None], where, True, False
-    )
+    z = _side_by_side([_stacked((z1, z2), length)], where)
+    normalisers, _, positive = _compared(z, length[None], where, True, False)
     return jnp.sum((normalisers - positive)[:, :steps], 1, where=exists) / jnp.maximum(length, 1)
 
 
@@ -76,8 +75,9 @@ def instance_contrastive(
     everyone = (z1, z2) if candidates is None else candidates
     if len(everyone[0]) == 1:
         return jnp.zeros(len(z1), z1.dtype)
-    normalisers = _instance_normalisers(jnp.stack([z1, z2], 2), jnp.stack(everyone, 2), first_row)
-    per_step = normalisers - jnp.sum(z1 * z2, -1)
+    z = _stacked((z1, z2), length)
+    normalisers = _instance_normalisers(z, _stacked(everyone, length), first_row)
+    per_step = normalisers - jnp.sum(z[:, :, 0] * z[:, :, 1], -1)
     return jnp.sum(per_step, 1, where=jnp.arange(steps) < length) / length
 
 
@@ -114,9 +114,10 @@ def hierarchical_contrastive(
     # All scales stand one after another on the time axis, so that each part of the loss is one call for all of them.
     sizes = [z1.shape[1] >> scale for scale in range(z1.shape[1].bit_length())]
     where = layout([2 * size for size in sizes])
-    z = _side_by_side(_scales(jnp.stack([z1, z2], 2)), where)
-    lengths = jnp.asarray(z1.shape[1] if length is None else length) >> jnp.arange(len(sizes))
-    everyone = None if candidates is None else _side_by_side(_scales(jnp.stack(candidates, 2)), where)
+    length = z1.shape[1] if length is None else length
+    z = _side_by_side(_scales(_stacked((z1, z2), length)), where)
+    lengths = jnp.asarray(length) >> jnp.arange(len(sizes))
+    everyone = None if candidates is None else _side_by_side(_scales(_stacked(candidates, length)), where)
     instance = alpha != 0 and len(z if everyone is None else everyone) > 1
     temporal, across, positive = _compared(z, lengths, where, alpha != 1, instance and everyone is None)
     if instance and everyone is not None:
@@ -127,7 +128,7 @@ def hierarchical_contrastive(
         step, start = jnp.arange(z.shape[1]), jnp.array(where.starts)[:, None] // 2
         exists = (step >= start) & (step < start + lengths[:, None]) & counts[:, None]
         weight = (exists / jnp.maximum(lengths, 1)[:, None]).sum(0) / jnp.sum(lengths >= 1)
-        return (normalisers - positive) @ weight
+        return jnp.sum((normalisers - positive) * weight, -1)
 
     total = jnp.zeros(len(z), z.dtype)
     if instance:
@@ -137,6 +138,12 @@ def hierarchical_contrastive(
         counts = (lengths > 1) & (jnp.arange(len(sizes)) >= temporal_unit)
         total += (1 - alpha) * mean_of_scales(temporal, counts)
     return total
+
+
+def _stacked(views: tuple[Array, Array], length: Array | int) -> Array:
+    """Two `[B, T, D]` as `[B, T, 2, D]`, zeros beyond `length`: nothing there reaches a loss, whatever it is."""
+    z = jnp.stack(views, 2)
+    return jnp.where((jnp.arange(z.shape[1]) < length)[:, None, None], z, 0)
 
 
 def _scales(z: Array) -> list[Array]:

@@ -96,7 +96,10 @@ def describe(config: Config, data: AnomalySet) -> dict[str, Any]:
     tests = [series.numbered[series.train_stop :] for series in data.series]
     orders = {series.name: series.differences for series in data.series}
     counts = sorted(Counter(orders.values()).items())
-    told = {"differences": orders, "differenced": ", ".join(f"{count} series {order} times" for order, count in counts)}
+    told = {
+        "differences": orders,
+        "differenced": ", ".join(f"order {order}: {count} series" for order, count in counts),
+    }
     return {
         "name": data.name,
         "source": data.source,

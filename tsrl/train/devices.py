@@ -82,7 +82,7 @@ class DeviceStep:
     """
 
     def __init__(self, step: Step, devices: Sequence[jax.Device], at_once: int | None = None, fed: bool = False):
-        self.devices, self.fed = list(devices), fed
+        self.devices = list(devices)
         on_cpu = self.devices[0].platform == "cpu"
         self.at_once = at_once or (1 if on_cpu else _AT_ONCE)
         # On CPUs one by one is faster (benchmarks/train_step.py), and vmap's batched products round differently from a
@@ -120,7 +120,13 @@ class DeviceStep:
     ) -> tuple[State, Metrics]:
         """Makes `count` steps with the row ids `index`, as `split` returns them; returns the state and `[K, S]`."""
         self.compile(state, data, plan, index, seeds)
-        ready = self._compiled[_forms(data, plan, index)].result()
+        key = _forms(data, plan, index)
+        try:
+            ready = self._compiled[key].result()
+        except BaseException:
+            # The next run of these programs tries again.
+            del self._compiled[key]
+            raise
         return ready(state, data, plan, index, seeds, np.int32(count))
 
     def by_device(self, index: np.ndarray) -> np.ndarray:

@@ -29,15 +29,16 @@ def _memory(device: jax.Device, devices: Sequence[jax.Device]) -> tuple[float, i
     stats = device.memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"], 1
-    # Host devices have the machine's. Where it is not known a data set that is in memory is taken to fit.
-    known = hasattr(os, "sysconf")
+    # Host devices have the machine's. Where it is not known, a data set that is in memory is taken to fit.
+    known = device.platform == "cpu" and hasattr(os, "sysconf")
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if known else float("inf"), len(devices)
 
 
 def check_draw(method: Method, data: Batch) -> None:
     """Refuses a data set that does not fit, if the method draws examples from other rows than it is asked for.
 
-    Two examples are drawn from a block of their own rows, and from one with others before them.
+    Two examples are drawn from a block of their own rows, and from one where other rows lie before them, or where they
+    lie in reverse if there are no others.
 
     Raises:
       InputError: the examples differ.
@@ -46,16 +47,23 @@ def check_draw(method: Method, data: Batch) -> None:
     count = len(host.index)
     asked = np.arange(max(count - 2, 0), count)
     before = np.arange(min(count - len(asked), 5))
-    key, places = jax.random.key(0), jnp.arange(len(asked))
-    alone = method.draw(key, host.take(asked), places)
-    among = method.draw(key, host.take(np.concatenate([before, asked])), len(before) + places)
+    draw, key, places = jax.jit(method.draw), jax.random.key(0), np.arange(len(asked))
+    block = np.concatenate([before, asked]) if len(before) else asked[::-1]
+    alone = draw(key, host.take(asked), places)
+    among = draw(key, host.take(block), len(before) + places if len(before) else places[::-1].copy())
     pairs = zip(jax.tree.leaves(alone), jax.tree.leaves(among), strict=True)
-    if not all(np.array_equal(one, other) for one, other in pairs):
+    if not all(_same(one, other) for one, other in pairs):
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(host)) / 1e9
         raise InputError(
-            f"data: found {size:.3g} GB for a method that draws an example from several rows of the data set, "
-            f"want at most {_SHARE:.0%} of the device's memory"
+            f"data: found {size:.3g} GB for a method that draws an example from several rows of the data set, or by "
+            f"its place instead of `data.index`; want at most {_SHARE:.0%} of the device's memory"
         )
+
+
+def _same(one: Array, other: Array) -> bool:
+    if jax.dtypes.issubdtype(one.dtype, jax.dtypes.prng_key):
+        one, other = jax.random.key_data(one), jax.random.key_data(other)
+    return np.array_equal(one, other, equal_nan=jnp.issubdtype(one.dtype, jnp.inexact))
 
 
 def for_init(data: Batch, resident: bool) -> Batch:

@@ -51,8 +51,9 @@ def make_step(method: Method, optimizer: optax.GradientTransformation, total_ste
       axis_name: the device axis, or None on one device.
 
     Returns:
-      `(state, data, plan, index [b], seed) -> (state, metrics)`; `index` holds this device's row ids, metrics
-      are scalars equal on all devices: loss, grad_norm, param_norm (after the update) and the method's own.
+      `(state, data, plan, index [b], seed) -> (state, metrics)`; `index` holds the places of this device's rows in
+      `data`, whose own `index` holds their global ids; metrics are scalars equal on all devices: loss, grad_norm,
+      param_norm (after the update) and the method's own.
     """
 
     def step(state: State, data: Batch, plan: Plan, index: Array, seed: Array) -> tuple[State, Metrics]:
