@@ -162,6 +162,21 @@ def test_one_program_for_all_counts_also_under_vmap(small_blocks):
         np.testing.assert_allclose(together[row], slow(z, own, where), atol=1e-5)
 
 
+@pytest.mark.parametrize(("found", "expected"), [(log_normalisers, slow), (of_steps, slow_of_steps)])
+def test_gradients_of_several_counts_under_vmap(small_blocks, found, expected):
+    z, where = inputs([40, 20])
+    counts = jnp.array([[40, 20], [12, 6], [2, 0]])
+
+    def total(z, own):
+        exists = existing(own, where).label.reshape(-1) >= 0
+        return jnp.where(exists, jnp.sin(found(z, own, where)), 0).sum()
+
+    together = jax.jit(jax.vmap(jax.grad(total), in_axes=(None, 0)))(z, counts)
+    for row, own in enumerate(counts.tolist()):
+        slowly = jax.grad(lambda z, own=own: jnp.sin(expected(z, own, where)).sum())(z)
+        np.testing.assert_allclose(together[row], slowly, atol=1e-5)
+
+
 @pytest.mark.parametrize("scale", [1e-4, 1e3])
 def test_tiny_and_huge_similarities(small_blocks, scale):
     z, where = inputs([20], scale=scale)

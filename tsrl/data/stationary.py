@@ -32,7 +32,8 @@ def made_stationary(series: AnomalySeries) -> AnomalySeries:
     """The series differenced as often as `unit_root_order` says of its training part, the test part likewise.
 
     Args:
-      series: any; a difference is missing where either of its steps is.
+      series: any; a difference is missing where either of its steps is. Its values are float32, so that differences
+        below a ten-millionth of their level are rounding.
 
     Returns:
       The same series if nothing is to be done. Otherwise one that is shorter by the order, at its start, where the
