@@ -80,3 +80,14 @@ def test_whole_numbers_are_targets_too():
 def test_wrong_input_is_named(inputs, message):
     with pytest.raises(InputError, match=message):
         evaluate_regression(*inputs)
+
+
+def test_features_that_say_nothing_are_penalised_away():
+    random = np.random.default_rng(0)
+    z, z_new = random.normal(size=(60, 3000)), random.normal(size=(200, 3000))
+    # One test row far from all others must not be forecast far from all others.
+    z_new[0] *= 30
+    y, y_new = random.normal(size=60), random.normal(size=200)
+    found = evaluate_regression(z, y, z_new, y_new)
+    assert found["alpha"] > 1e3
+    assert found["rmse"] < 1.1 * np.sqrt(np.mean((y_new - y.mean()) ** 2))
