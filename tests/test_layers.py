@@ -19,7 +19,7 @@ ALLOWED = {
     "parallel": set(),
     "buckets": {"types"},
     "views": {"types", "errors"},
-    "losses": {"types", "losses"},
+    "losses": {"types", "losses", "buckets"},
     "encoders": {"types", "errors", "encoders"},
     "methods": {"types", "errors", "parallel", "views", "buckets", "losses", "encoders", "methods"},
     "data": {"errors", "data"},

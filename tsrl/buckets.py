@@ -14,21 +14,25 @@ Branch = Callable[..., tuple[Array, Metrics]]
 
 
 @custom_vmap
-def _shared(choice: Array) -> Array:
-    return choice
+def largest_under_vmap(numbers: Array) -> Array:
+    """The numbers as they are; under `vmap` the largest of all rows, the same for each.
+
+    What is decided by them stays one decision for seeds trained together: a batched `lax.switch` would run all
+    branches, a batched loop would select between all rows' states at every turn.
+    """
+    return numbers
 
 
-@_shared.def_vmap
-def _largest(axis_size: int, in_batched: list[bool], choice: Array) -> tuple[Array, bool]:
-    # Seeds trained together must take one branch: a batched `lax.switch` would run them all.
+@largest_under_vmap.def_vmap
+def _largest(axis_size: int, in_batched: list[bool], numbers: Array) -> tuple[Array, bool]:
     del axis_size
-    return (choice.max() if in_batched[0] else choice), False
+    return (numbers.max(0) if in_batched[0] else numbers), False
 
 
 def smallest_fitting(sizes: Sequence[Sequence[int]], needed: Array) -> Array:
     """Index of the smallest of the sizes `[n, m]`, ascending in each of m numbers, that holds `needed` `[m]`; under
     `vmap` one that holds all rows. One of them has to."""
-    return _shared(jnp.argmax((jnp.asarray(sizes) >= needed).all(1)))
+    return largest_under_vmap(jnp.argmax((jnp.asarray(sizes) >= needed).all(1)))
 
 
 def switch_loss(choice: Array, branches: Sequence[Branch], params: Params, *operands: Any) -> tuple[Array, Metrics]:

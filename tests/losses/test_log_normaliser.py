@@ -158,6 +158,9 @@ def test_one_program_for_all_counts_also_under_vmap(small_blocks):
     z, where = inputs([40, 20])
     counts = jnp.array([[40, 20], [13, 6], [2, 1], [1, 0]])
     together = jax.jit(jax.vmap(lambda counts: log_normalisers(z, counts, where)))(counts)
+    # The loops of all rows end with those of the longest.
+    ends = jax.vmap(lambda counts: existing(counts, where).ends)(counts)
+    np.testing.assert_array_equal(ends, jnp.broadcast_to(existing(counts[0], where).ends, ends.shape))
     for row, own in enumerate(counts.tolist()):
         np.testing.assert_allclose(together[row], slow(z, own, where), atol=1e-5)
 

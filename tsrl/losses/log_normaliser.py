@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from tsrl.buckets import largest_under_vmap
 from tsrl.types import Array
 
 # Stands for a similarity that does not count; finite, so that differences of two of them are.
@@ -60,7 +61,7 @@ class Blocks(NamedTuple):
 
     Attributes:
       label: `[blocks, rows]` int, the group of a row, -1 where none exists.
-      ends: `[walks]` int, one past the last block of each walk that has rows.
+      ends: `[walks]` int, one past the last block of each walk that has rows; under `vmap` that of the longest.
     """
 
     label: Array
@@ -74,7 +75,7 @@ def existing(counts: Array, where: Layout) -> Blocks:
     label = jnp.where(inside, jnp.arange(len(counts))[:, None], -1).max(0).reshape(-1, where.rows)
     # The last walk is one block, whatever its groups count.
     ends = jnp.array(where.firsts) + jnp.maximum(-(-counts[: len(where.firsts)] // where.rows), 1)
-    return Blocks(label, ends)
+    return Blocks(label, largest_under_vmap(ends))
 
 
 def within_series(z: Array, blocks: Blocks, firsts: tuple[int, ...]) -> Array:
