@@ -24,6 +24,15 @@ from tsrl.types import Batch, Method, Metrics, Plan
 class Programs:
     """What a run compiles: the states before the first update, and the steps. Made by `programs`.
 
+    Args:
+      method: made with `axis_name`.
+      optimizer: applied to the gradient averaged over devices.
+      steps: optimiser updates in all.
+      devices: local devices to use.
+      axis_name: see `fit`.
+      at_once: see `DeviceStep`.
+      resident: whether the data set lives on the devices.
+
     Attributes:
       init: `(seeds [S], data) -> state [S, ...]`, see `feed.for_init` for its data.
       steps: the steps, see `DeviceStep`.
@@ -34,7 +43,7 @@ class Programs:
         method: Method,
         optimizer: optax.GradientTransformation,
         steps: int,
-        devices: Sequence[jax.Device],
+        devices: tuple[jax.Device, ...],
         axis_name: str | None,
         at_once: int | None,
         resident: bool,
@@ -44,28 +53,8 @@ class Programs:
         self.steps = DeviceStep(make_step(method, optimizer, steps, axis_name), devices, at_once, fed=not resident)
 
 
-@lru_cache(maxsize=4)
-def programs(
-    method: Method,
-    optimizer: optax.GradientTransformation,
-    steps: int,
-    devices: tuple[jax.Device, ...],
-    axis_name: str | None,
-    at_once: int | None,
-    resident: bool,
-) -> Programs:
-    """The programs of a run; equal arguments give the same ones, so that what was traced to check it is compiled.
-
-    Args:
-      method: made with `axis_name`.
-      optimizer: applied to the gradient averaged over devices.
-      steps: optimiser updates in all.
-      devices: local devices to use.
-      axis_name: see `fit`.
-      at_once: see `DeviceStep`.
-      resident: whether the data set lives on the devices.
-    """
-    return Programs(method, optimizer, steps, devices, axis_name, at_once, resident)
+# Equal arguments give the same programs, so that what was traced to check it is compiled.
+programs = lru_cache(maxsize=4)(Programs)
 
 
 def trace(
