@@ -27,7 +27,7 @@ ALLOWED = {
     "evaluate": {"types", "errors", "evaluate"},
     "report": {"errors", "report"},
     "streaming": {"types", "errors", "files", "data", "embedder"},
-    "config": {"types", "errors", "methods", "encoders"},
+    "config": {"types", "errors", "data", "methods", "encoders"},
     "tasks": {"errors", "config", "data", "embedder", "evaluate", "report", "tasks"},
 }
 

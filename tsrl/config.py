@@ -12,6 +12,7 @@ import docstring_parser
 import flax.linen as nn
 import tyro
 
+from tsrl.data.dataset import Split
 from tsrl.encoders import ENCODERS
 from tsrl.errors import InputError, nearest
 from tsrl.methods import METHODS
@@ -126,12 +127,12 @@ class Classify:
     """The tasks on labelled series: `classify`, `cluster`, `finetune`.
 
     Attributes:
-      split: the published one, or a new one of the same sizes that keeps the rows of a recording or subject together,
-        for sets that name them.
+      split: the published one, or another of about the same sizes: "grouped" keeps the rows of a recording or subject
+        together, for sets that name them; "time" tests on the rows that begin last, for sets that say when; "random".
       few_labels: score a classifier on 10 % and 1 % of the labels too, where the set is large enough.
     """
 
-    split: Literal["published", "grouped"] = "published"
+    split: Split = "published"
     few_labels: bool = True
 
 

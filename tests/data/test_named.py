@@ -8,7 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from tsrl.data.named import Dataset, available, load
+from tsrl.data.dataset import Dataset
+from tsrl.data.named import available, load
 from tsrl.errors import InputError
 
 DATA_DIR = os.environ.get("TSRL_DATA_DIR")
@@ -174,7 +175,7 @@ def test_a_grouped_split_keeps_groups_together(tmp_path):
     np.savez(tmp_path / "people.npz", **arrays)
     published = load(tmp_path / "people.npz")
     assert set(published.group_train) & set(published.group_test)
-    split = published.regrouped(3)
+    split = published.resplit("grouped", 3)
     assert not set(split.group_train) & set(split.group_test)
     assert len(split.x_train) + len(split.x_test) == 24
     assert split.source == "npz file people.npz, split by group with seed 3"
@@ -186,14 +187,14 @@ def test_a_grouped_split_keeps_groups_together(tmp_path):
         number = (rows[:, 0, 0] / 5).astype(int)
         np.testing.assert_array_equal(labels, y[number])
         np.testing.assert_array_equal(groups, subject[number])
-    assert load(tmp_path / "people.npz").regrouped(3).fingerprint() == split.fingerprint()
-    assert published.regrouped(4).fingerprint() != split.fingerprint()
+    assert load(tmp_path / "people.npz").resplit("grouped", 3).fingerprint() == split.fingerprint()
+    assert published.resplit("grouped", 4).fingerprint() != split.fingerprint()
 
 
 def test_a_grouped_split_needs_groups(tmp_path):
     np.savez(tmp_path / "plain.npz", x_train=np.ones((3, 4, 1)), x_test=np.ones((2, 4, 1)))
     with pytest.raises(InputError, match=r"found no groups in npz file plain\.npz, want group_train and group_test"):
-        load(tmp_path / "plain.npz").regrouped(0)
+        load(tmp_path / "plain.npz").resplit("grouped", 0)
     wrong = {"x_train": np.ones((3, 4, 1)), "x_test": np.ones((2, 4, 1)), "group_train": [1, 2], "group_test": [1, 2]}
     np.savez(tmp_path / "wrong.npz", **wrong)
     with pytest.raises(InputError, match=r"group_train: found shape \(2,\), want one group for each series"):

@@ -1,6 +1,7 @@
 """Data sets by name or file, checks and preparation of series, scaling; numpy only."""
 
-from tsrl.data.named import Dataset, available, load
+from tsrl.data.dataset import Dataset
+from tsrl.data.named import available, load
 from tsrl.data.scaling import Scaler, fit_archive_scaler
 from tsrl.data.series import check_series, prepare_train
 

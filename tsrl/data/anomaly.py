@@ -5,7 +5,7 @@ from pathlib import Path
 from tsrl.data.anomaly_files import file_trees
 from tsrl.data.anomaly_readers import read_kpi, read_nab, read_own, read_spacecraft, read_ucr, read_yahoo
 from tsrl.data.anomaly_series import AnomalySeries, AnomalySet, ranges
-from tsrl.data.named import DATA_DIR_VARIABLE, data_folder
+from tsrl.data.locate import DATA_DIR_VARIABLE, data_folder
 from tsrl.errors import InputError, nearest
 
 __all__ = ["ARCHIVES", "AnomalySeries", "AnomalySet", "load_anomaly", "ranges"]

@@ -1,20 +1,21 @@
-"""Long series to be forecast: a CSV file with a `date` column, its published split and its calendar covariates."""
+"""Long series to be forecast, with their published split and their calendar covariates."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from tsrl.data.forecast_files import SUFFIXES, read_forecast_file
 from tsrl.data.hashing import fingerprint
-from tsrl.data.named import data_folder
+from tsrl.data.locate import data_folder, locate, named_files, stem_of, suffix_of
 from tsrl.errors import InputError, nearest
 
 # The archive's file of each set whose file has another name.
-_FILES = {"Exchange": "exchange_rate", "Weather": "weather"}
+FILES = {"Exchange": "exchange_rate", "Weather": "weather"}
 _COVARIATES = ("minute", "hour", "day of week", "day", "day of year", "month", "week of year")
-_DATE_FORMATS = ("%Y/%m/%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 
 Fractions = Literal["60/20/20", "70/10/20"]
 
@@ -129,62 +130,35 @@ def calendar_covariates(time: np.ndarray) -> np.ndarray:
     return np.stack(parts, -1).astype(np.float32)
 
 
-def load_forecast(name_or_path: str | Path, data_dir: str | Path | None = None) -> ForecastSet:
-    """A forecasting set by name or from a CSV file.
+def load_forecast(
+    name_or_path: str | Path, data_dir: str | Path | None = None, date: str = "date", columns: Sequence[str] = ()
+) -> ForecastSet:
+    """A forecasting set by name or from a file.
 
     Args:
-      name_or_path: the path of a .csv file with a column `date` and numbers in all others; or a name, looked up as
-        NAME.csv in the data folder and its sub-folders (Exchange as exchange_rate.csv, Weather as weather.csv).
+      name_or_path: the path of a file: .csv, .csv.gz or .parquet with a column of dates and numbers in all others; .npz
+        with `values [T, C]` and `time [T]`; .tsf, whose series of one length and start become the columns. Or a name,
+        looked up as NAME.* in the data folder and its sub-folders (Exchange as exchange_rate.csv, Weather as
+        weather.csv), then among the builders of `tsrl.data.builders`, which may download it.
       data_dir: the data folder; default: the environment variable TSRL_DATA_DIR, or none.
+      date: a table's column of dates.
+      columns: the values' columns; none: all but the dates.
 
     Returns:
       The checked series. Weather's cells of -9999 stay as they are, as in every published number.
 
     Raises:
-      InputError: nothing or more than one file has that name, or the file is wrong.
+      InputError: nothing or more than one file has that name, the file is wrong, or a download failed.
     """
     name = str(name_or_path)
-    if name.lower().endswith(".csv"):
-        return _read(Path(name).expanduser())
-    folder = data_folder(data_dir)
-    files: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*.csv")) if folder is not None else []:
-        files.setdefault(path.stem, []).append(path)
-    found = files.get(_FILES.get(name, name), [])
-    if len(found) > 1:
-        raise InputError(f"dataset: found {name} more than once in the data folder, want the path of one file")
-    if found:
-        return _read(found[0], name)
-    names = {file: name for name, file in _FILES.items()}
-    known = [names.get(file, file) for file in files]
-    advice = nearest(name, known) if known else "--data-dir or TSRL_DATA_DIR names a folder of .csv files"
+    path = locate(name, data_dir, SUFFIXES, FILES)
+    if path is not None:
+        given = suffix_of(name, SUFFIXES)
+        found = read_forecast_file(path, date, columns)
+        return ForecastSet(stem_of(path, SUFFIXES) if given else name, *found)
+    stems = {stem: name for name, stem in FILES.items()}
+    known = {*(stems.get(stem, stem) for stem in named_files(data_folder(data_dir), SUFFIXES))}
     raise InputError(
-        f"dataset: found {name!r}, want the name of a series to forecast or the path of a .csv file; {advice}"
+        f"dataset: found {name!r}, want the name of a series to forecast or the path of a file "
+        f"({', '.join(SUFFIXES)}); {nearest(name, known)}"
     )
-
-
-def _read(path: Path, name: str | None = None) -> ForecastSet:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    if not path.is_file():
-        raise InputError(f"dataset: found no file at {path}")
-    source = f"csv file {path.name}"
-    convert = csv.ConvertOptions(column_types={"date": pa.timestamp("s")}, timestamp_parsers=list(_DATE_FORMATS))
-    try:
-        # Weather's file is latin-1, in which every byte is a character: it reads UTF-8 numbers as well.
-        table = csv.read_csv(path, csv.ReadOptions(encoding="latin-1"), convert_options=convert)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{source}: {str(error).splitlines()[0]}") from error
-    columns = [column for column in table.column_names if column != "date"]
-    if len(columns) == len(table.column_names) or not columns:
-        raise InputError(f"{source}: found the columns {table.column_names[:10]}, want date and at least one more")
-    for column in columns:
-        kind = table.schema.field(column).type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-            raise InputError(f"{source}: column {column!r}: found {kind} values, want numbers")
-    values = np.stack([table[column].to_numpy().astype(np.float32) for column in columns], -1)
-    if table["date"].null_count:
-        raise InputError(f"{source}: date: found {table['date'].null_count} empty cells, want a date in every row")
-    time = table["date"].to_numpy().astype("datetime64[s]")
-    return ForecastSet(name or path.stem, source, values, time, tuple(columns))

@@ -11,8 +11,8 @@ import numpy as np
 from tsrl.errors import InputError
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test", "classes", "x", "y")
-# What rows of one group share: whose, or which recording's, they are.
-_GROUP_KEYS = ("group", "subject", "recording")
+# What is known of rows: whose, or which recording's, they are, what they are called, when they begin.
+_ROW_KEYS = {"group": "group", "subject": "group", "recording": "group", "id": "id", "start": "start"}
 # Beyond it float64 no longer tells whole numbers apart.
 _LARGEST_FLOAT_LABEL = 2.0**53
 _DAMAGED_FILE = "no readable archive, want one written by numpy.savez"
@@ -33,6 +33,10 @@ class Arrays(NamedTuple):
       classes: name of each id.
       group_train: `[N]` of any kind, or None.
       group_test: `[M]`, or None.
+      id_train: `[N]` of any kind, or None.
+      id_test: `[M]`, or None.
+      start_train: `[N]` datetime64 or numbers, or None.
+      start_test: `[M]`, or None.
     """
 
     x_train: np.ndarray
@@ -42,14 +46,18 @@ class Arrays(NamedTuple):
     classes: tuple[str, ...]
     group_train: np.ndarray | None = None
     group_test: np.ndarray | None = None
+    id_train: np.ndarray | None = None
+    id_test: np.ndarray | None = None
+    start_train: np.ndarray | None = None
+    start_test: np.ndarray | None = None
 
 
 def read_npz(path: Path) -> Arrays:
     """Reads `x_train` and, where the file has them, `y_train`, `x_test`, `y_test`, `classes`; or `x` and `y` for train.
 
     Args:
-      path: of the file. `group_train` and `group_test` (or `subject_`, `recording_`) say which rows belong together;
-        other keys are not read.
+      path: of the file. `group_train` and `group_test` (or `subject_`, `recording_`; without ending beside `x`) say
+        which rows belong together, `id_` what they are called, `start_` when they begin; other keys are not read.
 
     Returns:
       The arrays, labels as class ids.
@@ -67,7 +75,7 @@ def read_npz(path: Path) -> Arrays:
         raise InputError(f"{source}: found the keys {shown or 'none'}, want x_train or x")
     stored = {}
     with readable(source, _DAMAGED_FILE), np.load(path, allow_pickle=False) as archive:
-        for key in (*_KEYS, *(f"{group}_{split}" for group in _GROUP_KEYS for split in ("train", "test"))):
+        for key in (*_KEYS, *(f"{row}{part}" for row in _ROW_KEYS for part in ("_train", "_test", ""))):
             if key in keys:
                 with readable(f"{source}: {key}", _DAMAGED_ARRAY):
                     stored[key] = archive[key]
@@ -75,14 +83,17 @@ def read_npz(path: Path) -> Arrays:
         # A member without numpy's header comes back as bytes.
         if not isinstance(array, np.ndarray):
             raise InputError(f"{source}: {key}: found no numpy array, want one written by numpy.savez")
-    if "x_train" not in stored:
+    whole = "x_train" not in stored
+    if whole:
         stored["x_train"] = stored["x"]
         stored |= {"y_train": stored["y"]} if "y" in stored else {}
     arrays = arrange(stored, source)
-    for group in _GROUP_KEYS:
-        if f"{group}_train" in stored and f"{group}_test" in stored:
-            return arrays._replace(group_train=stored[f"{group}_train"], group_test=stored[f"{group}_test"])
-    return arrays
+    about: dict[str, Any] = {}
+    for key, name in _ROW_KEYS.items():
+        given = {f"{name}_train": key} if whole else {f"{name}_{part}": f"{key}_{part}" for part in ("train", "test")}
+        if all(found in stored for found in given.values()) and f"{name}_train" not in about:
+            about |= {wanted: stored[found] for wanted, found in given.items()}
+    return arrays._replace(**about)
 
 
 def npz_source(path: Path) -> str:

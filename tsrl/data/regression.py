@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tsrl.data.hashing import fingerprint
-from tsrl.data.named import find_npz
+from tsrl.data.locate import locate
 from tsrl.data.npz import npz_source, readable, stored_keys
 from tsrl.data.packaged import packaged_source, packaged_targets, stack, test_file
 from tsrl.data.series import check_series
@@ -70,11 +70,9 @@ def load_regression(name_or_path: str | Path, data_dir: str | Path | None = None
       InputError: nothing has that name, or the data is wrong.
     """
     name = str(name_or_path)
-    path = find_npz(name, data_dir)
+    path = locate(name, data_dir, (".npz",))
     if path is not None:
         source, wanted = npz_source(path), ("x_train", "y_train", "x_test", "y_test")
-        if not path.is_file():
-            raise InputError(f"dataset: found no file at {path}")
         if missing := [key for key in wanted if key not in stored_keys(path)]:
             raise InputError(f"{source}: found no {', '.join(missing)}, want {', '.join(wanted)}")
         with readable(source, "a damaged array"), np.load(path, allow_pickle=False) as stored:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tsrl.config import Config, Evaluation
-from tsrl.data.named import Dataset
+from tsrl.data.dataset import Dataset
 from tsrl.data.named import load as load_dataset
 from tsrl.data.scaling import fit_archive_scaler
 from tsrl.data.series import pad_to
@@ -50,7 +50,7 @@ def load(config: Config) -> Dataset:
     split = labelled(dataset)
     if split is not None and len(np.unique(split.y_train)) < 2:
         raise InputError(f"y_train: found one class in {dataset.name}, want two or more to classify, or no labels")
-    return dataset.regrouped(config.seed) if config.classify.split == "grouped" else dataset
+    return dataset.resplit(config.classify.split, config.seed)
 
 
 def load_labelled(config: Config) -> Dataset:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tsrl.config import Config, Evaluation
-from tsrl.data.named import Dataset
+from tsrl.data.dataset import Dataset
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
 from tsrl.evaluate.cluster import evaluate_kmeans

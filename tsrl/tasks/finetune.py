@@ -1,7 +1,7 @@
 """Fine-tuning: how much of the labels' worth the pre-training saves, on the encoder itself."""
 
 from tsrl.config import Config
-from tsrl.data.named import Dataset
+from tsrl.data.dataset import Dataset
 from tsrl.embedder import Embedder
 from tsrl.evaluate.finetune import Mode, finetune
 from tsrl.report.schema import Row
