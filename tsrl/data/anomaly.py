@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from tsrl.data.anomaly_files import file_trees
-from tsrl.data.anomaly_readers import read_kpi, read_nab, read_own, read_spacecraft, read_ucr, read_yahoo
+from tsrl.data.anomaly_readers import MARKS, read_kpi, read_nab, read_own, read_spacecraft, read_ucr, read_yahoo
 from tsrl.data.anomaly_series import AnomalySeries, AnomalySet, ranges
 from tsrl.data.locate import DATA_DIR_VARIABLE, data_folder
 from tsrl.errors import InputError, nearest
 
-__all__ = ["ARCHIVES", "AnomalySeries", "AnomalySet", "load_anomaly", "ranges"]
+__all__ = ["ARCHIVES", "AnomalySeries", "AnomalySet", "found_archives", "load_anomaly", "ranges"]
 
 ARCHIVES = ("NAB", "SMAP", "MSL", "UCRAnomaly", "KPI", "Yahoo")
 
@@ -67,6 +67,18 @@ def load_anomaly(
         advice = nearest(name, {*ARCHIVES, *(path.stem for path in found)})
         raise InputError(f"dataset: found {name!r} {f'more than once ({places})' if named else 'nowhere'}; {advice}")
     return _set(name, *read_own(named[0], train_fraction))
+
+
+def found_archives(folder: Path | None) -> dict[str, str]:
+    """The archives whose files are in the data folder, by a file that each has: name -> where, in words."""
+    trees = [] if folder is None else file_trees(folder)
+    found = {
+        archive: files.source
+        for files in reversed(trees)
+        for archive, mark in MARKS.items()
+        if any(map(mark.fullmatch, files.names))
+    }
+    return {archive: found[archive] for archive in ARCHIVES if archive in found}
 
 
 def _set(name: str, source: str, series: list[AnomalySeries]) -> AnomalySet:

@@ -21,6 +21,14 @@ _UCR_FILE = re.compile(r"(?:.*/)?(\d+_UCR_Anomaly_[^/]+?)_(\d+)_(\d+)_(\d+)\.txt
 _KPI_FILE = "phase2_train.csv"
 # A folder for each of the four parts; A3 and A4 have A3Benchmark_all.csv too, all series of the part side by side.
 _YAHOO_FILE = re.compile(r"(?:.*/)?(A[1-4])Benchmark/(real_\d+|synthetic_\d+|A[34]Benchmark-TS\d+)\.csv")
+# A file that only this archive has.
+MARKS = {
+    "NAB": re.compile(rf"(?:.*/)?{re.escape(_NAB_WINDOWS)}"),
+    **{craft: re.compile(rf"{craft}__.+__label\.npy|(?:.*/)?{_SPACECRAFT_LABELS}") for craft in ("SMAP", "MSL")},
+    "UCRAnomaly": _UCR_FILE,
+    "KPI": re.compile(rf"(?:.*/)?{re.escape(_KPI_FILE)}"),
+    "Yahoo": _YAHOO_FILE,
+}
 
 
 def read_nab(trees: list[Files], part: str, train_fraction: float) -> tuple[str, list[AnomalySeries]]:

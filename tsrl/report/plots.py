@@ -118,7 +118,7 @@ def anomaly_plot(arrays: Mapping[str, np.ndarray]) -> tuple[Any, str] | None:
         marker={"symbol": "square", "size": 12, "color": COLOURS[1], "opacity": 0.4},
     )  # fmt: skip
     for name, y, axis, colour in (("value", values, "y", COLOURS[0]), ("score", score, "y2", COLOURS[6])):
-        steps = _extremes(y)
+        steps = extremes(y)
         figure.add_scatter(x=steps, y=y[steps], mode="lines", yaxis=axis, name=name, line={"color": colour, "width": 1})
     steps = np.flatnonzero(detected)
     look = {"symbol": "x", "size": 9, "color": COLOURS[2]}
@@ -165,7 +165,7 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
     return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]
 
 
-def _extremes(y: np.ndarray) -> np.ndarray:
+def extremes(y: np.ndarray) -> np.ndarray:
     """At most `MAX_POINTS` steps that keep every peak: the lowest and the highest of each of equally long pieces."""
     if len(y) <= MAX_POINTS:
         return np.arange(len(y))
