@@ -174,7 +174,7 @@ def read_group(group: Group, channels: int, length: int) -> np.ndarray:
     # The pool would keep the decoded pages for later.
     pa.default_memory_pool().release_unused()
     if not np.isfinite(x).all():
-        infinite, observed = np.isinf(x).any((1, 2)), ~np.isnan(x).any(2).all(axis=1)
+        infinite, observed = np.isinf(x).any((1, 2)), ~np.all(np.any(np.isnan(x), axis=2), axis=1)
         if infinite.any():
             row = infinite.argmax()
             raise InputError(
