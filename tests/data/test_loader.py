@@ -82,9 +82,8 @@ def test_damage_is_told_where_the_batch_is_asked_for(tmp_path):
     folder = write_store(tmp_path / "x", [X], rows_per_group=4, groups_per_file=3)
     loader = Loader(open_store(folder, **SMALL), 4, seed=0)
     (folder / "part-00001.parquet").unlink()
-    with loader.at(0) as batches, pytest.raises(InputError, match=r"part-00001.parquet: row group \d: found damaged"):
-        for _ in range(6):
-            next(batches)
+    with pytest.raises(InputError, match=r"part-00001.parquet: row group \d: found damaged"):
+        first(loader, 6)
 
 
 @pytest.mark.parametrize(

@@ -87,11 +87,8 @@ class Store:
             observed step, naming file, row group and row.
         """
         rows = np.asarray(rows)
-        if (
-            rows.ndim != 1
-            or rows.dtype.kind not in "iu"
-            or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self))
-        ):
+        numbers = rows.ndim == 1 and (rows.dtype.kind in "iu" or not len(rows))
+        if not numbers or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self)):
             raise InputError(f"rows: found {rows}, want a list of numbers from 0 to {len(self) - 1}")
         # Kept as int64: a uint64 row minus an int64 start would be a float.
         rows = rows.astype(np.int64)
@@ -175,15 +172,14 @@ def open_store(path: Path | str, channels: int | None = None, *, cache_bytes: in
     total = sum(group.rows for group in groups)
     if not 0 < total <= _LARGEST_INDEX:
         raise InputError(f"store {path}: found {total} series, want 1 to {_LARGEST_INDEX:,}")
-    known = groups[0].form.channels or read_sizes(groups[0])[1]
+    nested, known = groups[0].form.nested, groups[0].form.channels or read_sizes(groups[0])[1]
     for group in groups:
-        nested, own_channels = group.form.nested, group.form.channels or known
-        if (nested, own_channels) != (groups[0].form.nested, known):
+        if group.form.nested != nested:
+            kinds = ("nested lists", "flat ones") if group.form.nested else ("flat lists", "nested ones")
+            raise InputError(f"{group.file.name}: found {kinds[0]}, want {kinds[1]} as in {groups[0].file.name}")
+        if group.form.channels not in (None, known):
             raise InputError(
-                f"{group.file.name}: found {own_channels} channels in {'nested' if nested else 'flat'} lists, want all "
-                f"files like {groups[0].file.name}: {known} in {'flat' if nested else 'nested'} ones"
-                if nested != groups[0].form.nested
-                else f"{group.file.name}: found {own_channels} channels, want {known} as in {groups[0].file.name}"
+                f"{group.file.name}: found {group.form.channels} channels, want {known} as in {groups[0].file.name}"
             )
     length = manifest["length"] if manifest else max(group.form.length or read_sizes(group)[0] for group in groups)
     if length < 2:

@@ -159,8 +159,6 @@ def read_group(group: Group, channels: int, length: int) -> np.ndarray:
     values, steps, found = _read(group)
     if found != channels:
         raise InputError(f"{group.place}: found {found} channels, want {channels}")
-    if len(steps) != group.rows:
-        raise InputError(f"{group.place}: found {len(steps)} series, want {group.rows} as when it was opened")
     if steps.max() > length:
         raise InputError(f"{group.place}: found {steps.max()} steps in row {steps.argmax()}, want at most {length}")
     x = np.full((group.rows, length, channels), np.nan, np.float32)
@@ -198,6 +196,8 @@ def _read(group: Group) -> tuple[np.ndarray, np.ndarray, int]:
         raise InputError(f"{group.place}: found damaged data ({_first_line(error)})") from error
     chunks = table.column("x").chunks
     lists = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+    if len(lists) != group.rows:
+        raise InputError(f"{group.place}: found {len(lists)} series, want {group.rows} as its footer says")
     sizes = _list_sizes(lists, group, "row")
     inner = lists.flatten()
     if not group.form.nested:
