@@ -37,11 +37,11 @@ def ours(x: np.ndarray, seeds: int = 1, devices: int = 1) -> Callable[[], object
     import jax.numpy as jnp
 
     from tsrl.config import Config, Train, options
+    from tsrl.data.order import shuffled_order
     from tsrl.encoders import DilatedConv
     from tsrl.parallel import AXIS
     from tsrl.pretraining import prepare
     from tsrl.train.devices import DeviceStep
-    from tsrl.train.order import shuffled_order
     from tsrl.train.state import init_state, make_step
     from tsrl.types import Plan
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "encoders": {"types", "errors", "encoders"},
     "methods": {"types", "errors", "parallel", "views", "buckets", "losses", "encoders", "methods"},
     "data": {"errors", "data"},
-    "train": {"types", "errors", "files", "parallel", "train"},
+    "train": {"types", "errors", "files", "parallel", "data", "train"},
     "evaluate": {"types", "errors", "evaluate"},
     "report": {"errors", "report"},
     "streaming": {"types", "errors", "files", "data", "embedder"},

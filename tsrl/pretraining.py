@@ -15,15 +15,17 @@ import optax
 
 from tsrl.config import Config, Train, options
 from tsrl.data.scaling import Scaler
-from tsrl.data.series import check_series, prepare_train
+from tsrl.data.series import centre, check_series, prepare_train
+from tsrl.data.store import Store
+from tsrl.data.store_scaler import store_scaler
 from tsrl.embedder import Embedder, model_meta
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
-from tsrl.evaluate.health import training_monitor
+from tsrl.evaluate.health import monitored_rows, training_monitor
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices
-from tsrl.train.feed import fits, for_init
+from tsrl.train.feed import Rows, fits, for_init
 from tsrl.train.loop import Fitted, check, fit
 from tsrl.train.metrics import MetricsFile
 from tsrl.train.progress import progress_bar
@@ -39,7 +41,8 @@ class Job:
 
     Attributes:
       config: the run's settings.
-      data: the prepared training set.
+      data: the prepared training set, or the rows of a store.
+      length: T of its series.
       channels: C of the series.
       scaler: already applied to `data`, to be applied to everything that is encoded.
       steps: optimiser updates.
@@ -47,7 +50,8 @@ class Job:
     """
 
     config: Config
-    data: Batch
+    data: Batch | Rows
+    length: int
     channels: int
     scaler: Scaler | None
     steps: int
@@ -79,7 +83,8 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
 
     Args:
       config: method, encoder and training settings.
-      x: `[N, T, C]` training series, NaN = missing.
+      x: `[N, T, C]` training series, NaN = missing; or a store, whose series are scaled and centred as they are read
+        and, however long, not split into sections: a step sees a random window of `max_train_length` of them.
       scaler: applied to x first, or None.
 
     Returns:
@@ -106,12 +111,18 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
             raise InputError(f"{name}: found {rate!r}, want a finite number from 0 up")
     if not isinstance(config.encoder, nn.Module):
         raise InputError(f"encoder: found {config.encoder!r}, want a module of tsrl.encoders")
-    x = check_series(x)
-    x = x if scaler is None else scaler.apply(x)
-    prepared = prepare_train(x, train.max_train_length)
-    steps = train.steps or (200 if x.size <= 100_000 else 600)
-    batch_size = min(train.batch_size, len(prepared))
-    job = Job(config, as_batch(prepared, on_host=True), x.shape[2], scaler, steps, batch_size)
+    data: Batch | Rows
+    if isinstance(x, Store):
+        size, length, channels, count = len(x) * x.length * x.channels, x.length, x.channels, len(x)
+        data = _rows(x, scaler)
+    else:
+        x = check_series(x)
+        prepared = prepare_train(x if scaler is None else scaler.apply(x), train.max_train_length)
+        size, (count, length, channels) = x.size, prepared.shape
+        data = as_batch(prepared, on_host=True)
+    steps = train.steps or (200 if size <= 100_000 else 600)
+    batch_size = min(train.batch_size, count)
+    job = Job(config, data, length, channels, scaler, steps, batch_size)
     method, seeds, devices = job.method(AXIS), config.seed_list(), usable_devices(batch_size)
     check(method, job.data, steps, batch_size, seeds, devices, fits(job.data, devices))
     if method.before_epoch is None:
@@ -121,6 +132,18 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
     return job
 
 
+def _rows(store: Store, scaler: Scaler | None) -> Rows:
+    """The series of a store, prepared as `prepare_train` does but for the splitting."""
+
+    def take(rows: np.ndarray) -> Batch:
+        x = store.take(rows)
+        x = x if scaler is None else scaler.apply(x)
+        return as_batch(centre(x), index=rows, on_host=True)
+
+    # As many rows are read ahead as a block of the order has, so that the groups of the next are read meanwhile.
+    return Rows(len(store), take, store.order, store.cache_bytes)
+
+
 def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
     """Trains; with a workdir it saves checkpoints and metrics there and resumes from them.
 
@@ -128,6 +151,7 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
       TrainingDiverged: a loss is not finite.
     """
     enable_compilation_cache()
+    sample = job.data if isinstance(job.data, Batch) else job.data.take(monitored_rows(job.data.count))
     # The best of all checkpoints can only be told at the end.
     keep = None if job.config.selection == "paper" else 2
     checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints", keep)
@@ -145,9 +169,9 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
                 checkpoints=checkpoints,
                 checkpoint_every=job.config.train.checkpoint_every,
                 metrics_file=None if workdir is None else MetricsFile(workdir / "metrics.jsonl"),
-                meta=model_meta(job.channels, job.data.mask.shape[1], job.scaler),
+                meta=model_meta(job.channels, job.length, job.scaler),
                 report=report,
-                monitor=training_monitor(job.method(None), job.data),
+                monitor=training_monitor(job.method(None), sample),
             )
     finally:
         if checkpoints is not None:
@@ -171,8 +195,7 @@ def untrained(job: Job, seed: int) -> Embedder:
 
 def _embedder(job: Job, state: State) -> Embedder:
     config = job.config
-    length = job.data.mask.shape[1]
-    return Embedder(config.method, config.encoder, state.params, state.aux, job.channels, job.scaler, length)
+    return Embedder(config.method, config.encoder, state.params, state.aux, job.channels, job.scaler, job.length)
 
 
 def enable_compilation_cache() -> None:
@@ -203,7 +226,8 @@ def pretrain(
     """Trains a model on unlabelled series.
 
     Args:
-      x: `[N, T, C]` floats; NaN = missing; shorter series are padded with NaN.
+      x: `[N, T, C]` floats; NaN = missing; shorter series are padded with NaN. Or a store of more series
+        than memory holds (`tsrl.data.store.open_store`): about twice its `cache_bytes` of them are in memory.
       method: a name of `tsrl.methods.METHODS`.
       encoder: an encoder module of `tsrl.encoders`; default: the published sizes.
       steps: optimiser updates; default 200 for up to 100,000 values, else 600.
@@ -231,5 +255,8 @@ def pretrain(
         max_train_length=max_train_length,
     )
     config = Config(method=options(method, **settings), encoder=encoder or DilatedConv(), train=train, seed=seed)
-    job = prepare(config, x, Scaler.of(check_series(x)) if scale else None)
+    scaler = None
+    if scale:
+        scaler = store_scaler(x) if isinstance(x, Store) else Scaler.of(check_series(x))
+    job = prepare(config, x, scaler)
     return _embedder(job, jax.tree.map(lambda leaf: np.asarray(leaf[0]), run(job, quiet=quiet).state))

@@ -140,6 +140,18 @@ def health(z: Array, z_other: Array | None = None) -> dict[str, Array]:
     }
 
 
+def monitored_rows(count: int) -> np.ndarray:
+    """The rows that `training_monitor` looks at in a data set of `count`, of which it needs no others.
+
+    Args:
+      count: N; below 64 it looks at all.
+
+    Returns:
+      At most 64 row numbers, evenly spaced.
+    """
+    return _evenly(count, MONITORED)
+
+
 def training_monitor(method: Method, data: Batch) -> Callable[[Params, Aux], dict[str, Array]] | None:
     """What to watch while a model trains: the health of a fixed sample of its training set.
 
@@ -167,7 +179,7 @@ def training_monitor(method: Method, data: Batch) -> Callable[[Params, Aux], dic
         sample, steps = jax.tree.map(cut, sample), length
     if len(sample["mask"]) < FEW_ROWS:
         return None
-    kept = _evenly(len(sample["mask"]), MONITORED)
+    kept = monitored_rows(len(sample["mask"]))
     length = max(1, 3 * steps // 4)
 
     def both_ends(array: Array) -> Array:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,7 @@ import optax
 
 from tsrl.errors import InputError, TrainingDiverged
 from tsrl.train.checkpoints import Checkpoints
-from tsrl.train.feed import check_draw, fits
+from tsrl.train.feed import Rows, check_draw, count_of, fits
 from tsrl.train.metrics import MetricsFile
 from tsrl.train.monitor import Monitor, Watch
 from tsrl.train.run import Run
@@ -40,7 +41,7 @@ class Fitted(NamedTuple):
 
 def fit(
     method: Method,
-    data: Batch,
+    data: Batch | Rows,
     optimizer: optax.GradientTransformation,
     *,
     steps: int,
@@ -62,7 +63,8 @@ def fit(
 
     Args:
       method: made with `axis_name`.
-      data: the whole training set, rows on the first axis; arrays of numpy or of jax.
+      data: the whole training set, rows on the first axis; arrays of numpy or of jax. Or `Rows`, of which no more than
+        a few steps are in memory; methods that plan their epochs and several seeds are refused then.
       optimizer: applied to the gradient averaged over devices.
       steps: optimiser updates in all.
       batch_size: rows in the global batch, a multiple of the device count, at most the rows of `data`.
@@ -119,7 +121,7 @@ def fit(
         if wrong:
             raise TrainingDiverged(_diverged(wrong[0], checkpoints))
 
-    with StopRequest() as stop:
+    with closing(run), StopRequest() as stop:
         if checkpoints is not None and checkpoints.steps():
             run.restore(checkpoints)
         else:
@@ -177,7 +179,7 @@ def _diverged(row: dict[str, Any], checkpoints: Checkpoints | None) -> str:
 
 def check(
     method: Method,
-    data: Batch,
+    data: Batch | Rows,
     steps: int,
     batch_size: int,
     seeds: Sequence[int],
@@ -185,7 +187,7 @@ def check(
     resident: bool,
 ) -> None:
     """Raises the `InputError` that `fit` would raise for these arguments."""
-    rows = data.index.shape[0]
+    rows = count_of(data)
     if steps < 1:
         raise InputError(f"steps: found {steps}, want at least 1")
     if not 1 <= batch_size <= rows:
@@ -196,5 +198,10 @@ def check(
         raise InputError(f"seeds: found {list(seeds)}, want distinct numbers from 0 up")
     if method.before_epoch is not None and len(seeds) > 1:
         raise InputError(f"seeds: found {len(seeds)}, want 1: this method plans its epochs; run its seeds in sequence")
+    if isinstance(data, Rows) and method.before_epoch is not None:
+        raise InputError("data: found a store for a method that plans its epochs on all rows, want an array in memory")
+    if isinstance(data, Rows) and len(seeds) > 1:
+        # Every seed has an order of its own, and so needs other row groups in memory.
+        raise InputError(f"seeds: found {len(seeds)} for a store, want 1: run its seeds in sequence")
     if not resident:
         check_draw(method, data)

@@ -15,8 +15,7 @@ import optax
 from tsrl.errors import InputError
 from tsrl.train.checkpoints import Checkpoints, like
 from tsrl.train.devices import DeviceStep
-from tsrl.train.feed import Fed, Resident, fits, for_init
-from tsrl.train.order import shuffled_order
+from tsrl.train.feed import Fed, Resident, Rows, fits, for_init, order_of
 from tsrl.train.state import State, init_state, make_step
 from tsrl.types import Batch, Method, Metrics, Plan
 
@@ -59,7 +58,7 @@ programs = lru_cache(maxsize=4)(Programs)
 
 def trace(
     method: Method,
-    data: Batch,
+    data: Batch | Rows,
     optimizer: optax.GradientTransformation,
     *,
     steps: int,
@@ -78,20 +77,20 @@ def trace(
     _shaped(found, data, batch_size, len(seeds), resident, compiled=False)
 
 
-def _shaped(found: Programs, data: Batch, batch_size: int, seeds: int, resident: bool, compiled: bool) -> None:
+def _shaped(found: Programs, data: Batch | Rows, batch_size: int, seeds: int, resident: bool, compiled: bool) -> None:
     """Traces, or starts to compile, the steps of a method without plans for arrays of these sizes."""
     numbers = jax.ShapeDtypeStruct((seeds,), jnp.uint32)
-    state = jax.eval_shape(found.init, numbers, for_init(data, resident))
+    like_data = for_init(data, resident)
+    state = jax.eval_shape(found.init, numbers, like_data)
     steps = found.steps
     share = (steps.at_once, seeds, batch_size // len(steps.devices))
     index = jax.ShapeDtypeStruct((len(steps.devices), *share), np.int32)
     if not resident:
         rows = (len(steps.devices), math.prod(share))
-        data = jax.tree.map(
-            lambda column: jax.ShapeDtypeStruct((*rows, *column.shape[1:]), column.dtype),
-            dataclasses.replace(data, extra={}),
+        like_data = jax.tree.map(
+            lambda column: jax.ShapeDtypeStruct((*rows, *column.shape[1:]), column.dtype), like_data
         )
-    (steps.compile if compiled else steps.trace)(state, data, Plan(), index, numbers)
+    (steps.compile if compiled else steps.trace)(state, like_data, Plan(), index, numbers)
 
 
 class Position(NamedTuple):
@@ -107,7 +106,7 @@ class Run:
     def __init__(
         self,
         method: Method,
-        data: Batch,
+        data: Batch | Rows,
         optimizer: optax.GradientTransformation,
         steps: int,
         batch_size: int,
@@ -120,13 +119,17 @@ class Run:
     ):
         self._meta = meta
         self._method, self._batch_size, self._seeds = method, batch_size, list(seeds)
-        self._count = data.index.shape[0]
         found = programs(method, optimizer, steps, tuple(devices), axis_name, at_once, resident)
         self._init, self._steps = found.init, found.steps
         if method.before_epoch is None:
             # Meanwhile the program of the state before the first update is compiled, or a checkpoint read.
             _shaped(found, data, batch_size, len(self._seeds), resident, compiled=True)
-        self._feed = (Resident if resident else Fed)(data, self._steps)
+        self._shuffled = order_of(data)
+        self._feed: Resident | Fed
+        if resident and isinstance(data, Batch):
+            self._feed = Resident(data, self._steps)
+        else:
+            self._feed = Fed(data, self._steps)
         self._seed_array = self._steps.replicate(np.asarray(self._seeds, np.uint32))
         self.state: State
         self.step = 0
@@ -138,6 +141,10 @@ class Run:
     def seconds(self) -> float:
         """Time spent on this run up to now, earlier parts included."""
         return self._seconds_before + time.perf_counter() - self._started
+
+    def close(self) -> None:
+        """Ends the thread that reads ahead."""
+        self._feed.close()
 
     def start(self) -> None:
         """Goes to the state before the first update."""
@@ -176,7 +183,7 @@ class Run:
         if plan is not None and plan.order is not None:
             self._order = np.asarray(plan.order, np.int32)[None]
         else:
-            orders = [shuffled_order(seed, position.epoch, self._count, self._batch_size) for seed in self._seeds]
+            orders = [self._shuffled(seed, position.epoch, self._batch_size) for seed in self._seeds]
             self._order = np.stack(orders)
         if not self._order.shape[1] or self._order.shape[2] != self._batch_size:
             raise InputError(

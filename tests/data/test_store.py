@@ -1,0 +1,299 @@
+"""Stores: every layout is read as the array it came from, in bounded memory, and every damage ends in an InputError."""
+
+import json
+import re
+import threading
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from tsrl.data import store as store_module
+from tsrl.data.scaling import Scaler
+from tsrl.data.store import open_store
+from tsrl.data.store_scaler import store_scaler
+from tsrl.data.store_writer import write_store
+from tsrl.errors import InputError
+
+X = np.random.default_rng(0).normal(size=(11, 6, 2)).astype(np.float32)
+ROWS = np.arange(len(X))
+UNEQUAL = X.copy()
+UNEQUAL[[2, 7], 4:] = np.nan
+UNEQUAL[5, 1] = np.nan
+
+
+def save(path, column, kind=None, metadata=None, name="x", **options):
+    """A Parquet file with one column of Python lists."""
+    array = pa.array(column, kind)
+    schema = pa.schema([pa.field(name, array.type)], metadata=metadata)
+    pq.write_table(pa.Table.from_arrays([array], schema=schema), path, **{"row_group_size": 4, **options})
+    return path
+
+
+def without_padding(x):
+    """Each series up to its last step that is not missing in all channels."""
+    return [series[: np.flatnonzero(~np.isnan(series).all(-1))[-1] + 1] for series in x]
+
+
+F32, F64 = pa.float32(), pa.float64()
+TOLD = {b"tsrl": json.dumps({"channels": 2})}
+FLAT = [series.reshape(-1) for series in X]
+LAYOUTS = {
+    "flat": (FLAT, pa.list_(F32), TOLD, X),
+    "flat, large lists": (FLAT, pa.large_list(F32), TOLD, X),
+    "flat, fixed": (FLAT, pa.list_(F32, 12), TOLD, X),
+    "flat, float64": ([row.astype(float) for row in FLAT], pa.list_(F64), TOLD, X),
+    "flat, ints": ([np.round(9 * row).astype(int) for row in FLAT], pa.list_(pa.int16()), TOLD, np.round(9 * X)),
+    "flat, unequal": ([series.reshape(-1) for series in without_padding(UNEQUAL)], pa.list_(F32), TOLD, UNEQUAL),
+    "nested": ([series.tolist() for series in X], pa.list_(pa.list_(F32)), None, X),
+    "nested, fixed inside": ([series.tolist() for series in X], pa.list_(pa.list_(F32, 2)), None, X),
+    "nested, all fixed": ([series.tolist() for series in X], pa.list_(pa.list_(F32, 2), 6), None, X),
+    "nested, unequal": ([series.tolist() for series in without_padding(UNEQUAL)], None, None, UNEQUAL),
+    "null is missing": ([[None, 1.0, 2.0, 3.0]] * 3, None, TOLD, [[[np.nan, 1], [2, 3]]] * 3),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_read_in_the_order_asked_for(layout, tmp_path):
+    column, kind, metadata, expected = LAYOUTS[layout]
+    store = open_store(save(tmp_path / "x.parquet", column, kind, metadata))
+    expected = np.asarray(expected, np.float32)
+    assert (len(store), store.length, store.channels) == expected.shape
+    assert store.starts[-1] == len(expected)
+    assert (np.diff(store.starts) <= 4).all()
+    for rows in (np.arange(len(store)), [2, 0, 2, 1], np.array([], int), np.arange(len(store))[::-1]):
+        found = store.take(rows)
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, expected[np.asarray(rows, int)])
+
+
+def test_other_columns_are_not_read_and_channels_may_be_an_argument(tmp_path):
+    table = pa.table({"id": ["a"] * 11, "x": FLAT, "note": [b"\x80"] * 11})
+    pq.write_table(table, tmp_path / "x.parquet")
+    np.testing.assert_array_equal(open_store(tmp_path / "x.parquet", channels=2).take(ROWS), X)
+    assert open_store(tmp_path / "x.parquet", channels=1).take([0]).shape == (1, 12, 1)
+
+
+series = arrays.arrays(
+    np.float32,
+    st.tuples(st.integers(1, 4), st.integers(2, 5), st.just(2)),
+    elements=st.floats(-1e6, 1e6, width=32) | st.just(np.float32(np.nan)),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(series, min_size=1, max_size=5), st.integers(1, 5), st.integers(1, 3), st.data())
+def test_what_is_written_is_read(tmp_path_factory, batches, rows_per_group, groups_per_file, data):
+    for batch in batches:
+        batch[:, 0] = np.nan_to_num(batch[:, 0])
+    folder = tmp_path_factory.mktemp("written") / "x"
+    write_store(folder, batches, rows_per_group=rows_per_group, groups_per_file=groups_per_file)
+    length = max(batch.shape[1] for batch in batches)
+    padding = [((0, 0), (0, length - batch.shape[1]), (0, 0)) for batch in batches]
+    padded = [np.pad(batch, pad, constant_values=np.nan) for batch, pad in zip(batches, padding, strict=True)]
+    x = np.concatenate(padded)
+    groups = data.draw(st.integers(1, 3))
+    store = open_store(folder, cache_bytes=groups * x[0].nbytes * min(rows_per_group, len(x)))
+    rows = data.draw(st.lists(st.integers(0, len(x) - 1), max_size=9))
+    np.testing.assert_array_equal(store.take(rows), x[rows])
+    np.testing.assert_array_equal(store.take(np.arange(len(x))), x)
+    expected, found = Scaler.of(x), store_scaler(store)
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.std, expected.std, rtol=1e-5, atol=1e-6)
+
+
+def test_a_constant_channel_of_a_store_is_only_centred(tmp_path):
+    x = X.copy()
+    x[..., 1] = 0.1
+    found = store_scaler(open_store(write_store(tmp_path / "x", [x], rows_per_group=3)))
+    assert found.std[1] == 1
+    np.testing.assert_array_equal(found.mean, Scaler.of(x).mean)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Numbers of the row groups read, in turn."""
+    found, read = [], store_module.read_group
+
+    def counted(group, *arguments):
+        found.append(int(group.file.stem[-5:]) * 2 + group.number)
+        return read(group, *arguments)
+
+    monkeypatch.setattr(store_module, "read_group", counted)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """40 series in ten groups of four, two in a file."""
+    x = np.random.default_rng(1).normal(size=(40, 6, 2)).astype(np.float32)
+    return write_store(tmp_path / "x", np.array_split(x, 7), rows_per_group=4, groups_per_file=2)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 7, 16])
+@pytest.mark.parametrize("window", [1, 2, 3, 10])
+def test_an_epoch_reads_each_group_once_and_keeps_a_window_of_them(folder, reads, window, batch_size):
+    store = open_store(folder, cache_bytes=window * 4 * 48)
+    assert store.window == window
+    for rows in store.order(0, 0, batch_size):
+        store.take(rows)
+        assert sum(group.nbytes for group in store._cache.values()) <= store.cache_bytes
+    # The rows left over at the end of an epoch may be all that is asked of a group.
+    assert len(reads) == len(set(reads)) >= 10 - batch_size // 4
+    assert set(reads) <= set(range(10))
+
+
+def test_reading_from_several_threads_gives_each_its_rows(folder):
+    store = open_store(folder, cache_bytes=2 * 4 * 48)
+    x = open_store(folder).take(np.arange(40))
+    wrong = []
+
+    def read(seed):
+        random = np.random.default_rng(seed)
+        for _ in range(30):
+            rows = random.integers(0, 40, 9)
+            if not np.array_equal(store.take(rows), x[rows]):
+                wrong.append(rows)
+
+    readers = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert not wrong
+
+
+def test_the_fingerprint_tells_files_and_windows_apart(tmp_path):
+    def found(x, name, rows_per_group=4, **options):
+        return open_store(write_store(tmp_path / name / "x", [x], rows_per_group=rows_per_group), **options).fingerprint
+
+    other = X.copy()
+    other[3, 2, 1] += 10
+    prints = [found(X, "a"), found(other, "b"), found(X, "c", 3), found(X, "d", cache_bytes=4 * 48), found(X[:9], "e")]
+    assert len(set(prints)) == len(prints)
+    assert found(X, "f") == prints[0]
+
+
+@pytest.mark.parametrize("rows", [[11], [-1], [[0]], [0.5], 3])
+def test_rows_that_are_not_there_are_refused(tmp_path, rows):
+    store = open_store(write_store(tmp_path / "x", [X]))
+    with pytest.raises(InputError, match=r"rows: found .* want a list of numbers from 0 to 10"):
+        store.take(rows)
+
+
+LATE = [[1.0, 2.0, 3.0, 4.0]] * 5
+WRONG = {
+    "no list": ([1.0, 2.0], None, TOLD, "x.parquet: column 'x': found the type double, want lists of numbers"),
+    "text": ([["a"]], None, TOLD, "x.parquet: column 'x': found the type list<element: string>, want lists of n"),
+    "thrice nested": ([[[[1.0]]]], None, None, "want lists of numbers or lists of such lists"),
+    "no channels": (FLAT, None, None, "found flat lists and no number of channels, want the argument channels"),
+    "odd fixed": ([[1.0, 2.0, 3.0]], pa.list_(F32, 3), TOLD, "lists of 3 numbers, want a multiple of 2 channels"),
+    "odd": ([*LATE, [1.0] * 3], None, TOLD, "x.parquet: row group 1: found 3 numbers in row 1, want a multiple of 2"),
+    "null": ([*LATE, None], None, TOLD, "x.parquet: row group 1: found null in row 1, want a list of numbers"),
+    "null step": ([[[1.0], None]], None, None, "x.parquet: row group 0: found null in step 1, want a list of num"),
+    "widths": ([[[1.0, 2.0]], [[1.0, 2.0], [1.0]]], None, None, "row group 0: found 1 channels in row 1, want 2"),
+    "no steps": (
+        [[[]], [[]]],
+        pa.list_(pa.list_(F32)),
+        None,
+        "x.parquet: row group 0: found 0 channels in row 0, want 1 in every step",
+    ),
+    "empty": ([[], []], pa.list_(F32), TOLD, "found 0 time steps in the longest series, want at least 2"),
+    "one step": ([[1.0, 2.0]], None, TOLD, "found 1 time steps in the longest series, want at least 2"),
+    "no rows": ([], pa.list_(F32), TOLD, "found 0 series, want 1 to 2,147,483,647"),
+    "metadata": (FLAT, None, {b"tsrl": b"{"}, "x.parquet: found unreadable metadata b'{', want it as written by tsrl"),
+    "metadata kind": (FLAT, None, {b"tsrl": b'{"channels": "2"}'}, "channels: found '2' in the metadata"),
+    "channels disagree": ([[[1.0, 2.0]]], pa.list_(pa.list_(F32, 2)), {b"tsrl": b'{"channels": 3}'}, "found 3 and 2"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_columns_that_hold_no_series_are_refused(case, tmp_path):
+    column, kind, metadata, message = WRONG[case]
+    with pytest.raises(InputError, match=re.escape(message)):
+        open_store(save(tmp_path / "x.parquet", column, kind, metadata))
+
+
+def test_values_are_checked_when_they_are_read(tmp_path):
+    bad = X.astype(float)
+    bad[5, 2, 1] = 1e60
+    bad[10, :, 0] = np.nan
+    store = open_store(save(tmp_path / "x.parquet", [row.reshape(-1) for row in bad], None, TOLD))
+    np.testing.assert_array_equal(store.take([1, 3]), X[[1, 3]])
+    with pytest.raises(
+        InputError, match=r"x.parquet: row group 1: found values infinite in float32 in row 1, want fin"
+    ):
+        store.take([0, 4])
+    with pytest.raises(InputError, match=r"x.parquet: row group 2: found no step with all channels observed in row 2"):
+        store.take([8])
+
+
+def test_what_is_not_there_or_no_store_is_refused(tmp_path):
+    for path, message in [
+        (tmp_path / "none", "store: found no file or folder at"),
+        (tmp_path, "found no file that ends in .parquet"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            open_store(path)
+    with pytest.raises(InputError, match=r"x.parquet: found the columns y, want x"):
+        open_store(save(tmp_path / "x.parquet", FLAT, name="y"))
+    with pytest.raises(
+        InputError, match=r"row group 0: found 11 series of 6 steps and 2 channels, 528 bytes in memory"
+    ):
+        open_store(write_store(tmp_path / "w", [X]), cache_bytes=527)
+
+
+def test_files_that_disagree_are_refused(tmp_path):
+    save(tmp_path / "a.parquet", FLAT, None, TOLD)
+    save(tmp_path / "b.parquet", FLAT, None, {b"tsrl": json.dumps({"channels": 3})})
+    with pytest.raises(InputError, match=r"b.parquet: found 3 channels, want 2 as in a.parquet"):
+        open_store(tmp_path)
+    save(tmp_path / "b.parquet", [row.tolist() for row in X])
+    with pytest.raises(InputError, match=r"b.parquet: found nested lists, want flat ones as in a.parquet"):
+        open_store(tmp_path)
+
+
+def test_a_folder_holds_the_files_of_its_manifest(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["length"] == 6
+    extra = folder / "part-00009.parquet"
+    extra.write_bytes((folder / "part-00001.parquet").read_bytes())
+    with pytest.raises(InputError, match=r"found the further file part-00009.parquet, want the files of manifest.json"):
+        open_store(folder)
+    extra.unlink()
+    kept = (folder / "part-00003.parquet").read_bytes()
+    (folder / "part-00003.parquet").unlink()
+    with pytest.raises(InputError, match=r"found no file part-00003.parquet"):
+        open_store(folder)
+    (folder / "part-00003.parquet").write_bytes(kept)
+    for broken in ("{", "[]", '{"rows": 3, "length": 6}', '{"rows": {}, "length": "6"}'):
+        (folder / "manifest.json").write_text(broken)
+        with pytest.raises(InputError, match=r"x/manifest.json: found"):
+            open_store(folder)
+    manifest["rows"]["part-00003.parquet"] = 7
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"part-00003.parquet: found 8 series, want 7 as in manifest.json"):
+        open_store(folder)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_cut_or_changed_files_are_refused_or_read_right(tmp_path_factory, data):
+    path = write_store(tmp_path_factory.mktemp("damage") / "x", [X], rows_per_group=4) / "part-00000.parquet"
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    message, found = "", X
+    try:
+        found = open_store(path).take(ROWS)
+    except InputError as error:
+        message = str(error)
+    assert not message or "part-00000.parquet" in message
+    np.testing.assert_array_equal(found, X)
