@@ -104,6 +104,7 @@ class _Redirects(HTTPRedirectHandler):
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
+        """The request that follows, or an HTTPError."""
         if not _is_web(newurl) or (req.type == "https" and urlsplit(newurl).scheme != "https"):
             raise HTTPError(req.full_url, code, f"found a redirect to {newurl}, want one to http or https", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -209,6 +209,8 @@ def _tar(path: Path) -> Iterator[list[_Member]]:
 @contextmanager
 def _gzip(path: Path) -> Iterator[list[_Member]]:
     packed, size, name = path.stat().st_size, 0, path.name[: -len(".gz")]
+    if not packed:
+        raise EOFError
     # The size is not stored: all is unpacked once, and nothing kept.
     with gzip.open(path) as file:
         while block := file.read(1 << 20):
