@@ -20,7 +20,7 @@ from tsrl.data.fetch import Progress
 SERIES_SPLIT = "series"
 
 
-class PublishedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class PublishedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Reads the published files of one set; a forecasting set is one example, a labelled series is one each.
 
     Attributes:
