@@ -2,8 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,7 +56,7 @@ class Labelled(NamedTuple):
     group_validation: np.ndarray | None
 
 
-def prepare(name: str, manual: Path | None = None, progress: "Progress | None" = None) -> Prepared:
+def prepare(name: str, manual: str | Path | None = None, progress: "Progress | None" = None) -> Prepared:
     """Makes a published set ready: finds or downloads its files, checks them, writes it whole or not at all.
 
     Args:
@@ -74,7 +72,7 @@ def prepare(name: str, manual: Path | None = None, progress: "Progress | None" =
       InputError: no such set or folder, files that cannot be had or are not the published ones.
     """
     spec = spec_of(name)
-    if manual is not None and not manual.is_dir():
+    if manual is not None and not Path(manual).is_dir():
         raise InputError(f"manual: found no folder at {manual}")
     folder = _folder(spec)
     if not is_prepared(name):
@@ -84,15 +82,13 @@ def prepare(name: str, manual: Path | None = None, progress: "Progress | None" =
         with FileLock(folder.parent.with_name(f"{spec.builder}.lock")):
             for left in folder.parent.glob("incomplete.*"):  # a process was killed here
                 shutil.rmtree(left)
-            with _builder(spec) as builder:
-                import tensorflow_datasets as tfds
+            import tensorflow_datasets as tfds
 
-                builder.progress = progress
-                builder.download_and_prepare(
-                    download_config=tfds.download.DownloadConfig(manual_dir=manual and str(manual.resolve()))
-                )
-    with _builder(spec) as builder:
-        files = builder.info.metadata["files"]
+            builder = _builder(spec)
+            builder.progress = progress
+            manual_dir = None if manual is None else str(Path(manual).resolve())
+            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
+    files = _builder(spec).info.metadata["files"]
     return Prepared(folder, {file: (known["sha256"], known["state"]) for file, known in files.items()})
 
 
@@ -168,17 +164,14 @@ def _root() -> Path:
 def _examples(spec: Spec, split: str) -> list[dict[str, Any]]:
     if not is_prepared(spec.name):
         raise InputError(f"dataset: found {spec.name} not prepared in {_root()}, want prepare({spec.name!r}) first")
-    with _builder(spec) as builder:
-        source = builder.as_data_source(split=split)
-        return [source[row] for row in range(len(source))]
+    source = _builder(spec).as_data_source(split=split)
+    return [source[row] for row in range(len(source))]
 
 
-@contextmanager
-def _builder(spec: Spec) -> Iterator["PublishedBuilder"]:
-    """The set's builder; nothing is printed."""
+def _builder(spec: Spec) -> "PublishedBuilder":
     import tensorflow_datasets as tfds
 
     from tsrl.data.builders.tfds_builders import BUILDERS
 
     tfds.disable_progress_bar()
-    yield BUILDERS[spec.name](data_dir=str(_root()))
+    return BUILDERS[spec.name](data_dir=str(_root()))

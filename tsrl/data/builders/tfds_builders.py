@@ -75,8 +75,8 @@ class PublishedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         downloads = Path(dl_manager.download_dir)
         # Another folder than downloads/manual is given as tfds.download.DownloadConfig(manual_dir=...).
-        folders = [Path(dl_manager._manual_dir), downloads / "manual"]
-        source, files = obtain(self.SPEC, downloads, [folder for folder in folders if folder.is_dir()], self.progress)
+        folders = dict.fromkeys([Path(dl_manager._manual_dir), downloads / "manual"])
+        source, files = obtain(self.SPEC, downloads, list(folders), self.progress)
         contents = source.read([file.path for file in files])
         check_facts(self.SPEC, contents, ", ".join(file.name for file in files))
         self.info.metadata["files"] = {file.name: {"sha256": file.sha256, "state": file.state} for file in files}
