@@ -1,0 +1,177 @@
+"""Published sets that are prepared once and read quickly; TensorFlow Datasets keeps them where it keeps its own."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tsrl.data.builders.spec import ClassifyFacts, ForecastFacts, Rows, Series, Spec, check_facts
+from tsrl.data.builders.specs import spec_of
+from tsrl.errors import InputError
+
+if TYPE_CHECKING:
+    from tsrl.data.builders.tfds_builders import PublishedBuilder
+    from tsrl.data.fetch import Progress
+
+
+class Prepared(NamedTuple):
+    """A set that is ready.
+
+    Attributes:
+      folder: where it is.
+      files: name of each published file it was made of -> its SHA-256 and "verified" or "unverified".
+    """
+
+    folder: Path
+    files: dict[str, tuple[str, str]]
+
+
+class Labelled(NamedTuple):
+    """A classification set; the first seven are those of `npz.Arrays`.
+
+    Attributes:
+      x_train: `[N, T, C]` float32.
+      y_train: `[N]` int32 class ids.
+      x_test: `[M, T, C]` float32.
+      y_test: `[M]` int32.
+      classes: name of each id.
+      group_train: `[N]` text, or None: whose or which recording's a row is.
+      group_test: `[M]`, or None.
+      x_validation: `[K, T, C]` float32, or None: the set is published without a validation split.
+      y_validation: `[K]` int32, or None.
+      group_validation: `[K]`, or None.
+    """
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    classes: tuple[str, ...]
+    group_train: np.ndarray | None
+    group_test: np.ndarray | None
+    x_validation: np.ndarray | None
+    y_validation: np.ndarray | None
+    group_validation: np.ndarray | None
+
+
+def prepare(name: str, manual: str | Path | None = None, progress: "Progress | None" = None) -> Prepared:
+    """Makes a published set ready: finds or downloads its files, checks them, writes it whole or not at all.
+
+    Args:
+      name: of the set, see `specs.SPECS`.
+      manual: a folder with files put there by hand, looked up by name, in sub-folders too; besides `downloads/manual`
+        in the folder of TensorFlow Datasets (TFDS_DATA_DIR, otherwise ~/tensorflow_datasets).
+      progress: see `fetch`.
+
+    Returns:
+      Where it is and what it was made of; at once if it is ready already.
+
+    Raises:
+      InputError: no such set or folder, files that cannot be had or are not the published ones.
+    """
+    spec = spec_of(name)
+    if manual is not None and not Path(manual).is_dir():
+        raise InputError(f"manual: found no folder at {manual}")
+    folder = _folder(spec)
+    if not is_prepared(name):
+        from filelock import FileLock
+
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent.with_name(f"{spec.builder}.lock")):
+            for left in folder.parent.glob("incomplete.*"):  # a process was killed here
+                shutil.rmtree(left)
+            import tensorflow_datasets as tfds
+
+            builder = _builder(spec)
+            builder.progress = progress
+            manual_dir = None if manual is None else str(Path(manual).resolve())
+            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
+    files = _builder(spec).info.metadata["files"]
+    return Prepared(folder, {file: (known["sha256"], known["state"]) for file, known in files.items()})
+
+
+def is_prepared(name: str) -> bool:
+    """Whether `prepare` has finished for the set, in the version that this library reads.
+
+    Raises:
+      InputError: no such set.
+    """
+    return (_folder(spec_of(name)) / "dataset_info.json").is_file()
+
+
+def read_forecasting(name: str) -> Series:
+    """A prepared series to forecast.
+
+    Args:
+      name: of the set.
+
+    Returns:
+      `values` `[T, C]` float32, `time` `[T]` datetime64[s], `columns`.
+
+    Raises:
+      InputError: no such set, not a forecasting set, not prepared, or not what it must be.
+    """
+    spec = spec_of(name)
+    if not isinstance(spec.facts, ForecastFacts):
+        raise InputError(f"dataset: found {name}, a classification set, want one to forecast")
+    (example,) = _examples(spec, "series")
+    time = np.asarray(example["time"]).astype("datetime64[s]")
+    series = Series(np.asarray(example["values"]), time, spec.facts.columns)
+    check_facts(spec, series, f"prepared {name}")
+    return series
+
+
+def read_classification(name: str) -> Labelled:
+    """A prepared classification set.
+
+    Args:
+      name: of the set.
+
+    Returns:
+      The published splits, rows in their published order.
+
+    Raises:
+      InputError: no such set, not a classification set, not prepared, or not what it must be.
+    """
+    spec = spec_of(name)
+    if not isinstance(spec.facts, ClassifyFacts):
+        raise InputError(f"dataset: found {name}, a forecasting set, want one to classify")
+    splits = {}
+    for split in spec.facts.rows:
+        # They are stored in the order of a hash.
+        examples = sorted(_examples(spec, split), key=lambda example: int(example["id"]))
+        if not examples:
+            raise InputError(f"prepared {name}: found no rows in {split}, want {spec.facts.rows[split]}")
+        group = np.array([example["group"].decode() for example in examples]) if spec.facts.group else None
+        y = np.array([example["y"] for example in examples], np.int32)
+        splits[split] = Rows(np.stack([example["x"] for example in examples]), y, group)
+    check_facts(spec, splits, f"prepared {name}")
+    train, test, validation = splits["train"], splits["test"], splits.get("validation", (None, None, None))
+    groups = (train.group, test.group)
+    return Labelled(train.x, train.y, test.x, test.y, spec.facts.classes, *groups, *validation)
+
+
+def _folder(spec: Spec) -> Path:
+    return _root() / spec.builder / spec.version
+
+
+def _root() -> Path:
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def _examples(spec: Spec, split: str) -> list[dict[str, Any]]:
+    if not is_prepared(spec.name):
+        raise InputError(f"dataset: found {spec.name} not prepared in {_root()}, want prepare({spec.name!r}) first")
+    source = _builder(spec).as_data_source(split=split)
+    return [source[row] for row in range(len(source))]
+
+
+def _builder(spec: Spec) -> "PublishedBuilder":
+    import tensorflow_datasets as tfds
+
+    from tsrl.data.builders.tfds_builders import BUILDERS
+
+    tfds.disable_progress_bar()
+    return BUILDERS[spec.name](data_dir=str(_root()))
