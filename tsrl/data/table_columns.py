@@ -11,6 +11,8 @@ from tsrl.errors import InputError
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _WHOLE = r"^(0|-?[1-9]\d{0,17})$"
+# Beyond it float64 no longer tells whole numbers apart.
+_LARGEST_WHOLE = 2.0**53
 _SHOWN = 5
 
 
@@ -107,14 +109,12 @@ def keys(source: Source, name: str, role: str) -> Keys:
     if source.from_text and pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():
         column = column.cast(pa.int64())
     elif pa.types.is_floating(kind):
-        whole = pc.equal(pc.floor(column), column)
-        if pc.all(whole).as_py() and pc.max(pc.abs(column)).as_py() < 2**53:
+        whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), _LARGEST_WHOLE))
+        row = pc.index(whole, False).as_py()
+        if row < 0:
             column = column.cast(pa.int64())
         elif role != "label":
-            row = pc.index(whole, False).as_py()
-            raise InputError(
-                f"{what}: found {column[max(row, 0)].as_py()} in row {max(row, 0)}, want text or whole numbers"
-            )
+            raise InputError(f"{what}: found {column[row].as_py()} in row {row}, want text or whole numbers")
     elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         column = column.cast(pa.int64())
     elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):

@@ -213,8 +213,8 @@ def scale_jumps(x: np.ndarray, lengths: np.ndarray) -> list[tuple[int, int, int,
       lengths: `[N]` steps.
 
     Returns:
-      Series, channel, step (the eighth at which the factor is largest) and factor of each channel that jumps, the
-      largest factor first.
+      Series, channel, step and factor of each channel that jumps, the largest factor first. The step is the eighth at
+      which the factor is largest; a change of spread may lie some eighths further.
 
     References:
       Rousseeuw and Croux 1993, Alternatives to the Median Absolute Deviation, for the deviation and its constant. The

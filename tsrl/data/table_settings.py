@@ -76,7 +76,10 @@ class Table:
     @property
     def roles(self) -> dict[str, str]:
         """Column -> the setting that names it; a column of ids may be the group too."""
-        return {column: role for column, role in reversed(self._named())}
+        roles: dict[str, str] = {}
+        for column, role in self._named():
+            roles.setdefault(column, role)
+        return roles
 
     def _named(self) -> list[tuple[str, str]]:
         single = [(getattr(self, role), role) for role in ("id", "time", "label", "group", "split")]

@@ -59,7 +59,8 @@ def read_source(source: Any, texts: Sequence[str], encoding: str, delimiter: str
             f"source: found {type(source).__name__}, want the path of a .csv, .csv.gz or .parquet file, a DataFrame, "
             "an Arrow table, or a mapping from names to arrays"
         )
-    names = read.table.column_names
+    with parsed(read.source):
+        names = read.table.column_names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{read.source}: found column {twice[0]!r} more than once, want different names")
@@ -90,7 +91,8 @@ def _read_file(path: Path, texts: Sequence[str], encoding: str, delimiter: str) 
             table = csv.read_csv(
                 path, csv.ReadOptions(encoding=encoding), csv.ParseOptions(delimiter=delimiter), convert
             )
-            unreadable = [field.name for field in table.schema if pa.types.is_binary(field.type)]
+            columns = zip(table.column_names, table.schema.types, strict=True)
+            unreadable = [name for name, kind in columns if pa.types.is_binary(kind)]
         except LookupError as error:
             raise InputError(f"encoding: found {encoding!r}, want one such as utf-8 or latin-1") from error
         except (UnicodeError, pa.ArrowInvalid) as error:
