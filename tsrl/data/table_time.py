@@ -1,0 +1,140 @@
+"""Time stamps of a table: dates in any zone, or numbers."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tsrl.data.anomaly_files import parsed
+from tsrl.data.table_columns import first_failing, row_list
+from tsrl.data.table_settings import Table
+from tsrl.data.table_source import Source
+from tsrl.errors import InputError
+
+_NAIVE, _UTC = pa.timestamp("us"), pa.timestamp("us", "UTC")
+# Tried where the text is not ISO 8601. Dates with slashes are read year first only: 01/02 may be either month.
+_FORMATS = tuple(f"{day}{time}" for day in ("%Y/%m/%d", "%d.%m.%Y") for time in (" %H:%M:%S", " %H:%M", ""))
+
+
+class Stamps(NamedTuple):
+    """A column of time stamps.
+
+    Attributes:
+      values: `[R]` int64, microseconds since 1970; or the column's own numbers, int64 or float64.
+      calendar: they are dates.
+      zone: "UTC", or None where the stamps are in a zone of their own or numbers.
+      treatment: what was done about the zone, for the report.
+    """
+
+    values: np.ndarray
+    calendar: bool
+    zone: str | None
+    treatment: str
+
+
+def stamps(source: Source, settings: Table) -> Stamps:
+    """The column `settings.time`.
+
+    Args:
+      source: the table.
+      settings: with `time`, which the table has.
+
+    Returns:
+      The stamps, dates in UTC where the column or the settings say their zone.
+
+    Raises:
+      InputError: missing or other cells, stamps of both kinds, stamps finer than a microsecond, an unknown zone, or
+        local times that its clock change skips or repeats; names column, rows and cell.
+    """
+    name = settings.time
+    column = source.table[name]
+    what = f"{source.source}: column {name!r} (time)"
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if text:
+        column = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(pc.equal(column, ""), None, column)
+    elif pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    empty = np.flatnonzero(column.is_null().to_numpy())
+    if len(empty):
+        raise InputError(f"{what}: found no value in {row_list(empty)}, want a time stamp in every row")
+    if text:
+        column = _from_text(column, settings.time_format, what)
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        if settings.timezone is not None:
+            raise InputError(f"timezone: found {settings.timezone!r}, but the time stamps are numbers, want none")
+        with parsed(what):
+            values = column.cast(pa.int64() if pa.types.is_integer(kind) else pa.float64()).to_numpy()
+        infinite = np.flatnonzero(~np.isfinite(values))
+        if len(infinite):
+            raise InputError(f"{what}: found {values[infinite[0]]} in {row_list(infinite)}, want finite numbers")
+        return Stamps(values, False, None, "numbers")
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        raise InputError(f"{what}: found {kind} values, want dates or numbers")
+    offsets = pa.types.is_timestamp(kind) and kind.tz is not None
+    try:
+        column = column.cast(_UTC if offsets else _NAIVE)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{what}: found stamps finer than a microsecond, want coarser ones, or numbers") from error
+    if offsets:
+        return Stamps(_microseconds(column), True, "UTC", "offsets or a zone in the table, turned into UTC")
+    if settings.timezone is None:
+        return Stamps(_microseconds(column), True, None, "no zone given, taken as they are")
+    local = _microseconds(_localised(column, settings.timezone, what))
+    return Stamps(local, True, "UTC", f"read in {settings.timezone}, turned into UTC")
+
+
+def _from_text(column: pa.ChunkedArray, time_format: str | None, what: str) -> pa.ChunkedArray:
+    if time_format is not None:
+        with parsed(f"time_format {time_format!r}"):
+            found = pc.strptime(column, format=time_format, unit="us", error_is_null=True)
+        wrong = np.flatnonzero(found.is_null().to_numpy())
+        if len(wrong):
+            cell = column[wrong[0]].as_py()
+            raise InputError(f"{what}: found {cell!r} in row {wrong[0]}, want the time_format {time_format!r}")
+        return found
+    for kind in (pa.int64(), pa.float64(), _NAIVE, _UTC):
+        try:
+            return column.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    for form in _FORMATS:
+        found = pc.strptime(column, format=form, unit="us", error_is_null=True)
+        if not found.null_count:
+            return found
+    # The kind that the first rows have is the one that was meant.
+    row = max(first_failing(column, kind) or 0 for kind in (_NAIVE, _UTC))
+    raise InputError(
+        f"{what}: found {column[row].as_py()!r} in row {row}, want one kind in all rows: numbers, or ISO 8601 down to "
+        "microseconds, with an offset such as +01:00 in all or in none; or say its time_format"
+    )
+
+
+def _localised(column: pa.ChunkedArray, zone: str, what: str) -> pa.ChunkedArray:
+    try:
+        early, late = (
+            pc.assume_timezone(column, zone, ambiguous=side, nonexistent=side) for side in ("earliest", "latest")
+        )
+    except pa.ArrowInvalid as error:
+        raise InputError(f"timezone: found {zone!r}, want a zone such as Europe/Berlin or UTC ({error})") from error
+    doubtful = np.flatnonzero(_microseconds(early) != _microseconds(late))
+    if not len(doubtful):
+        return early
+    # Local times that the clock skips do not come back from UTC.
+    returned = pc.local_timestamp(early.take(pa.array(doubtful)))
+    repeated = _microseconds(returned) == _microseconds(column.take(pa.array(doubtful)))
+    for rows, wrong in ((doubtful[~repeated], "skips"), (doubtful[repeated], "repeats")):
+        if len(rows):
+            raise InputError(
+                f"{what}: found {column[rows[0]].as_py()} in {row_list(rows)}, a local time that the clock change in "
+                f"{zone} {wrong}, want stamps with an offset such as +01:00"
+            )
+    raise AssertionError("every doubtful row is skipped or repeated")
+
+
+def _microseconds(column: pa.ChunkedArray) -> np.ndarray:
+    return column.cast(pa.int64()).to_numpy()

@@ -1,0 +1,216 @@
+"""Tables of the user's own data to series: `read_table`."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from tsrl.data.table_columns import Keys, is_numeric, keys, numbers, row_list
+from tsrl.data.table_report import about_time, describe
+from tsrl.data.table_series import SeriesTable
+from tsrl.data.table_settings import Table
+from tsrl.data.table_source import Source, check_columns, read_source
+from tsrl.data.table_steps import Rows, check_regular, in_order, resampled, since_previous, stepping, without_duplicates
+from tsrl.data.table_time import stamps
+from tsrl.errors import InputError, nearest
+
+__all__ = ["SeriesTable", "Table", "read_table"]
+
+_DEFAULT = Table()
+# 8 GiB of float32.
+_LARGEST = 2**31
+_SHOWN = 5
+
+
+def read_table(source: Any, settings: Table = _DEFAULT, /, **overrides: Any) -> SeriesTable:
+    """Series of a table, checked.
+
+    Nothing is changed that the settings do not ask for; `report` of the result says what was found and done.
+
+    Args:
+      source: the path of a .csv, .csv.gz or .parquet file, a pandas or polars DataFrame, an Arrow table, or a mapping
+        from names to arrays `[R]`. A data frame's index is a column too: by its name, or as "index". Rows need not be
+        sorted by series. An empty cell is a missing value.
+      settings: what the columns mean.
+      overrides: settings by name, as in `read_table("sales.csv", id="shop", time="day")`.
+
+    Returns:
+      The series in order of first appearance, padded with NaN to the longest.
+
+    Raises:
+      InputError: a file that cannot be read, unknown columns or settings, cells of another kind, missing ids or time
+        stamps, infinite values, series without values; labels, groups or splits that change inside a series; time that
+        goes back, occurs twice or steps unequally, unless the settings say what to do. Names source, column, the
+        rows (from 0, as in the table, without the header) and the setting.
+    """
+    settings = _overridden(settings, overrides)
+    roles = settings.roles
+    texts = [column for column, role in roles.items() if role != "values"]
+    read = read_source(source, texts, settings.encoding, settings.delimiter)
+    check_columns(read, roles)
+    free = [name for name in read.table.column_names if name not in texts]
+    columns = settings.values or tuple(
+        name for name in free if name not in read.frame_index and is_numeric(read.table[name])
+    )
+    if not columns:
+        raise InputError(f"{read.source}: values: found no column of numbers beside {texts}, want at least one")
+    values = np.stack([numbers(read, name) for name in columns], -1)
+    series = _series(read, settings)
+    static = {
+        role: None if name is None else _static(read, name, role, series)
+        for role, name in [("label", settings.label), ("group", settings.group), ("split", settings.split)]
+    }
+    changes: list[str] = []
+    time = None
+    about: dict[str, Any] = {}
+    names = columns
+    if settings.layout == "wide":
+        names = ("value",)
+        count, steps = values.shape
+        rows = Rows(
+            np.repeat(np.arange(count), steps),
+            np.repeat(series.codes, steps),
+            np.tile(np.arange(steps), count),
+            values.reshape(-1, 1),
+        )
+        rows = in_order(rows, True, read.source, [])
+        what = f"{read.source}: column {settings.id!r} (id)"
+        rows = without_duplicates(rows, settings.on_duplicate, what, changes)
+        rows = rows.take(~np.isnan(rows.values[:, 0]))
+        places = rows.time
+    else:
+        time = stamps(read, settings) if settings.time is not None else None
+        order = np.arange(len(values)) if time is None else time.values
+        what = f"{read.source}{'' if settings.id else ', as one series (no id)'}: column {settings.time!r} (time)"
+        rows = in_order(
+            Rows(np.arange(len(values)), series.codes, order, values), settings.on_unsorted == "sort", what, changes
+        )
+        rows = without_duplicates(rows, settings.on_duplicate, what, changes)
+        places = _since_first(rows.series, np.arange(len(rows.row)))
+    step = None
+    if time is not None:
+        grid = stepping(rows, settings.step(time.calendar))
+        about = about_time(rows, grid, time, series.values)
+        if settings.irregular == "error":
+            check_regular(rows, grid, about["step"], what)
+        elif settings.irregular == "delta":
+            since = since_previous(rows, 10**6 if time.calendar else 1)
+            rows = rows._replace(values=np.concatenate([rows.values, since], 1))
+            names = (*names, f"{settings.time}_delta")
+            changes.append(
+                f"added: the channel {names[-1]}, {'seconds' if time.calendar else 'time'} since the step before"
+            )
+        elif settings.irregular == "keep" and len(grid.irregular):
+            changes.append("kept: steps of unequal length, as if they were equal")
+        elif settings.irregular == "resample" and len(grid.irregular) and grid.step is not None:
+            step = grid.step
+            rows, places = resampled(rows, step, settings.aggregate, changes)
+            places = _since_first(rows.series, places)
+    lengths = np.zeros(len(series.values), np.int64)
+    np.maximum.at(lengths, rows.series, places + 1)
+    x = _padded(rows, places, lengths, read.source)
+    empty = np.isnan(x[..., : len(columns)]).all((1, 2))
+    if empty.any():
+        lacking = ", ".join(str(id) for id in series.values[empty][:_SHOWN].tolist())
+        raise InputError(
+            f"{read.source}: found no value in {empty.sum()} series ({lacking}), want at least one in each"
+        )
+    report = describe(
+        x,
+        lengths,
+        series.values,
+        names,
+        source=read.source,
+        rows=len(values),
+        unused=tuple(name for name in free if name not in columns),
+        changes=tuple(changes),
+        **about,
+    )
+    return SeriesTable(
+        read.name,
+        read.source,
+        x,
+        series.values,
+        names,
+        lengths,
+        report,
+        time=None if time is None else _padded_time(rows, places, lengths, time.calendar, step),
+        zone=None if time is None else time.zone,
+        labels=static["label"],
+        groups=static["group"],
+        split=static["split"],
+        id_name=settings.id or "id",
+        time_name=settings.time or "step",
+    )
+
+
+def _overridden(settings: Table, overrides: Mapping[str, Any]) -> Table:
+    known = [field.name for field in fields(Table)]
+    given = dict(overrides)
+    for name in given:
+        if name not in known:
+            raise InputError(f"{name}: not a setting of a table; {nearest(name, known)}")
+    if "values" in given:
+        values = given["values"]
+        given["values"] = (values,) if isinstance(values, str) else tuple(values)
+    if isinstance(given.get("every"), int | float):
+        given["every"] = f"{given['every']}"
+    return replace(settings, **given)
+
+
+def _series(read: Source, settings: Table) -> Keys:
+    """The series of each row."""
+    count = read.table.num_rows
+    if settings.id is not None:
+        return keys(read, settings.id, "id")
+    if settings.layout == "wide":
+        return Keys(np.arange(count), np.arange(count))
+    return Keys(np.zeros(count, np.int64), np.zeros(1, np.int64))
+
+
+def _static(read: Source, name: str, role: str, series: Keys) -> np.ndarray:
+    """A column that is the same in all rows of a series, `[N]`."""
+    found = keys(read, name, role)
+    first = np.zeros(len(series.values), np.int64)
+    first[series.codes[::-1]] = np.arange(len(series.codes))[::-1]
+    changed = np.flatnonzero(found.codes != found.codes[first][series.codes])
+    if len(changed):
+        id = series.values[series.codes[changed[0]]]
+        raise InputError(
+            f"{read.source}: column {name!r} ({role}): found another value than the series had before in "
+            f"{row_list(changed)} (series {id}), want one for each series"
+        )
+    return found.values[found.codes[first]]
+
+
+def _since_first(series: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Places counted from the first of each series; `series` rises."""
+    starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
+    return places - np.repeat(places[starts], np.diff(np.r_[starts, len(places)]))
+
+
+def _padded(rows: Rows, places: np.ndarray, lengths: np.ndarray, source: str) -> np.ndarray:
+    shape = (len(lengths), int(lengths.max()), rows.values.shape[1])
+    if shape[0] * shape[1] * shape[2] > _LARGEST:
+        raise InputError(
+            f"{source}: found {shape[0]} series of up to {shape[1]} steps and {shape[2]} channels, padded more than "
+            f"{_LARGEST} values, want fewer: a longer step (every), or shorter or fewer series"
+        )
+    x = np.full(shape, np.nan, np.float32)
+    x[rows.series, places] = rows.values
+    return x
+
+
+def _padded_time(rows: Rows, places: np.ndarray, lengths: np.ndarray, calendar: bool, step: float | None) -> np.ndarray:
+    """Time stamps `[N, T]`; with `step`, steps without a row get theirs too."""
+    floats = rows.time.dtype.kind == "f"
+    # The smallest int64 is NaT.
+    time = np.full((len(lengths), lengths.max()), np.nan if floats else np.iinfo(np.int64).min, rows.time.dtype)
+    if step is None:
+        time[rows.series, places] = rows.time
+    else:
+        first = rows.time[np.flatnonzero(places == 0)]
+        series, place = np.nonzero(np.arange(lengths.max()) < lengths[:, None])
+        time[series, place] = first[series] + place * (step if floats else int(step))
+    return time.astype("datetime64[us]") if calendar else time
