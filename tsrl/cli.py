@@ -13,7 +13,7 @@ def main(args: list[str] | None = None) -> None:
     """The `tsrl` command.
 
     `tsrl train NAME [flags]` is the same as `python experiments/NAME.py [flags]`; `tsrl evaluate [flags]` judges
-    embeddings in a file. `--help` after either lists its flags.
+    embeddings in a file; `tsrl datasets` lists what there is to train on. `--help` after each lists its flags.
     """
     args = sys.argv[1:] if args is None else args
     scripts = experiment_scripts()
@@ -28,20 +28,21 @@ def main(args: list[str] | None = None) -> None:
     train.add_argument("name", help="a method, for example ts2vec")
     train.add_argument("flags", nargs=argparse.REMAINDER, help="flags of the experiment")
     commands.add_parser("evaluate", help="judge embeddings in an .npz file", add_help=False)
-    if args[:1] == ["evaluate"]:
-        from tsrl.script import evaluate
+    commands.add_parser("datasets", help="list, show or prepare data sets", add_help=False)
+    if args[:1] in (["evaluate"], ["datasets"]):
+        from tsrl import script
 
-        evaluate(args[1:])
+        {"evaluate": script.evaluate, "datasets": script.datasets}[args[0]](args[1:])
         return
     parsed = parser.parse_args(args)
     if parsed.name not in scripts:
         print(f"error: method: found {parsed.name!r}; {nearest(parsed.name, scripts)}", file=sys.stderr)
         raise SystemExit(2)
     # The script is run, not imported: it stays the only place that holds the paper's settings.
-    script = runpy.run_path(str(scripts[parsed.name]), run_name="tsrl.cli.script")
+    found = runpy.run_path(str(scripts[parsed.name]), run_name="tsrl.cli.script")
     from tsrl.script import main as run_experiment
 
-    run_experiment(script["CONFIG"], parsed.flags, f"tsrl train {parsed.name}", script["__doc__"])
+    run_experiment(found["CONFIG"], parsed.flags, f"tsrl train {parsed.name}", found["__doc__"])
 
 
 def experiment_scripts() -> dict[str, Path]:

@@ -13,6 +13,7 @@ import flax.linen as nn
 import tyro
 
 from tsrl.data.dataset import Split
+from tsrl.data.table_settings import Table
 from tsrl.encoders import ENCODERS
 from tsrl.errors import InputError, nearest
 from tsrl.methods import METHODS
@@ -178,9 +179,10 @@ class Config(Evaluation):
       method: the method's settings.
       encoder: the encoder's sizes.
       train: how it is trained.
-      dataset: a name (`tsrl.data.available()` lists those of series) or the path of a file.
+      dataset: a name (`tsrl datasets` lists them) or the path of a file.
       datasets: several, separated by commas: a run each, and a comparison of all.
       data_dir: folder searched for the data set's file; default: the environment variable TSRL_DATA_DIR.
+      table: what the columns mean, where the data set is a .csv, .csv.gz or .parquet file.
       controls: score an untrained encoder and methods without an encoder beside the trained one.
       selection: "paper" keeps every checkpoint and reports the one that is best on *test*, as some papers do; every
         output calls it optimistic.
@@ -197,6 +199,7 @@ class Config(Evaluation):
     dataset: str = "BasicMotions"
     datasets: str = ""
     data_dir: Path | None = None
+    table: Table = dataclasses.field(default_factory=Table)
     controls: bool = True
     selection: Literal["validation", "paper"] = "validation"
     seed: int = 0

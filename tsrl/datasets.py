@@ -1,28 +1,37 @@
 """`tsrl datasets`: all data sets by name, one of them described and drawn, one of them prepared."""
 
 import json
-import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 from tsrl.data.anomaly import load_anomaly
-from tsrl.data.catalogue import Entry, catalogue, entry
-from tsrl.data.dataset import Dataset
+from tsrl.data.builders import prepare
+from tsrl.data.builders.spec import ClassifyFacts
+from tsrl.data.builders.specs import SPECS
+from tsrl.data.catalogue import catalogue, entry
+from tsrl.data.downloads import archive_set, progress
+from tsrl.data.forecast_files import SUFFIXES as FORECAST_SUFFIXES
 from tsrl.data.forecasting import load_forecast
-from tsrl.data.named import load
+from tsrl.data.locate import TABLE_SUFFIXES, data_folder, locate, suffix_of
+from tsrl.data.named import SUFFIXES, load
+from tsrl.data.npz import stored_keys
 from tsrl.data.regression import load_regression
-from tsrl.data.tables import Table
+from tsrl.data.table_settings import Table
+from tsrl.data.tables import read_table
+from tsrl.describe import described
 from tsrl.errors import InputError
-from tsrl.report.dataset_page import MAX_PANELS, Line, Picture, channel_rows, write_dataset_page
+from tsrl.report.dataset_page import write_dataset_page
 
-_STATES = {"here": "here", "download": "downloads at first use", "by hand": "put by hand"}
+_STATES = {"here": "here", "download": "downloads", "by hand": "by hand"}
+_PIPE_WIDTH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +66,7 @@ class Show:
     name: tyro.conf.Positional[str]
     task: Literal["", "classify", "forecast", "regress", "anomaly"] = ""
     data_dir: Path | None = None
-    table: Table = Table()
+    table: Table = field(default_factory=Table)
     out: Path | None = None
 
 
@@ -101,17 +110,90 @@ def list_sets(asked: List) -> None:
         for one in entries:
             print(json.dumps(one._asdict()))
         return
-    console = Console()
-    table = RichTable("name", "task", "shape", "classes", "licence", "available", "source")
+    # A file or pipe has no width to keep to.
+    console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    table = RichTable(box=None, pad_edge=False)
+    for name in ("name", "task", "shape", "classes"):
+        table.add_column(name, no_wrap=True)
+    for name in ("licence", "available"):
+        table.add_column(name, overflow="fold")
     for one in entries:
-        state = _STATES[one.state] + ("" if one.verified else ", unverified")
-        table.add_row(
-            one.name, one.task, one.shape, str(one.classes or ""), one.licence, state, one.source,
-        )  # fmt: skip
+        available = f"{_STATES[one.state]}: {one.source}" + ("" if one.verified else ", unverified")
+        table.add_row(one.name, one.task, one.shape, str(one.classes or ""), one.licence, escape(available))
     console.print(table)
     here = sum(one.state == "here" for one in entries)
     console.print(
-        f"{len(entries)} data sets, {here} can be read now. Shapes: train+test series x steps x channels, or steps x "
-        "channels of a series to forecast. Unverified: no checksum is known before the first download.",
+        f"{len(entries)} data sets, {here} can be read now. Shapes: series of each split x steps x channels; steps x "
+        "channels to forecast; series x steps in all x channels with anomalies. Unverified: no checksum is known "
+        "before the first download, whose own is kept. `tsrl datasets show NAME` describes one.",
         highlight=False,
     )
+
+
+def show_set(asked: Show) -> None:
+    """Prints what a set is, and writes a page with its channels in numbers and some series drawn."""
+    data, notes = _read(asked)
+    spec = SPECS.get(data.name)
+    names = spec.facts.channels if spec is not None and isinstance(spec.facts, ClassifyFacts) else ()
+    found = described(data, names)
+    about = found.about
+    if spec is not None:
+        about |= {"licence": spec.licence, "published": spec.homepage, "what it is": spec.description}
+        about |= {"cite": spec.citation}
+    console = Console()
+    table = RichTable(show_header=False, box=None)
+    for term, told in about.items():
+        table.add_row(term, escape(told))
+    console.print(escape(data.name), style="bold")
+    console.print(table)
+    for line in notes:
+        console.print(line, markup=False, highlight=False)
+    out = asked.out or Path("runs") / "datasets" / f"{data.name.replace('/', '-')}.html"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_dataset_page(out, data.name, about, found.channels, found.counts, found.picture, notes)
+    except ImportError as error:
+        raise InputError(f"page: found no plotly ({error}), want it for plots: pip install 'tsrl[report]'") from error
+    console.print(f"page: {out}", highlight=False, soft_wrap=True)
+
+
+def _read(asked: Show) -> tuple[Any, list[str]]:
+    """The set, and the lines of its validation report if it is a table."""
+    path = asked.name if suffix_of(asked.name, (*SUFFIXES, *FORECAST_SUFFIXES)) else None
+    task = asked.task or (_task_of(asked) if path else entry(asked.name, asked.data_dir).task)
+    if task == "table":
+        task = "classify"
+    if task == "forecast":
+        date = asked.table.time or "date"
+        return load_forecast(asked.name, asked.data_dir, date, asked.table.values), []
+    if task == "regress":
+        return load_regression(asked.name, asked.data_dir, asked.table), []
+    if task == "anomaly":
+        return load_anomaly(asked.name, asked.data_dir, table=asked.table), []
+    data = load(asked.name, asked.data_dir, asked.table)
+    place = locate(asked.name, asked.data_dir, TABLE_SUFFIXES)
+    notes = [] if place is None else str(read_table(place, asked.table).report).splitlines()
+    return data, notes
+
+
+def _task_of(asked: Show) -> str:
+    """What a file is for: a table without settings and with dates is a series to forecast."""
+    suffix = suffix_of(asked.name, (*SUFFIXES, *FORECAST_SUFFIXES))
+    if suffix == ".npz":
+        keys = stored_keys(Path(asked.name))
+        return "anomaly" if "labels" in keys and "values" in keys else "forecast" if "values" in keys else "classify"
+    return "forecast" if suffix == ".tsf" or (suffix in TABLE_SUFFIXES and asked.table == Table()) else "classify"
+
+
+def build_set(asked: Build) -> None:
+    """Downloads and prepares a set, and says what its files were held to."""
+    console = Console()
+    if asked.name in SPECS:
+        with progress(asked.name) as shown:
+            made = prepare(asked.name, asked.data_dir, shown)
+        for name, (sha256, state) in made.files.items():
+            console.print(f"{name}: sha256 {sha256}, {state}", highlight=False, soft_wrap=True)
+        console.print(f"{asked.name}: prepared in {made.folder}", highlight=False, soft_wrap=True)
+        return
+    found = archive_set(asked.name, data_folder(asked.data_dir))
+    console.print(f"{asked.name}: {len(found.x_train)} series to train on, from the {found.source}", highlight=False)

@@ -58,6 +58,18 @@ def evaluate(args: list[str]) -> None:
         _show(judge_embeddings(config, shlex.join(["tsrl", "evaluate", *args])))
 
 
+def datasets(args: list[str]) -> None:
+    """`tsrl datasets`: lists, shows or prepares data sets. Exit codes: 0 done, 2 wrong input, 130 stopped by Ctrl-C.
+
+    Args:
+      args: see `tsrl.datasets.main`.
+    """
+    from tsrl.datasets import main as command
+
+    with _exit_codes():
+        command(args)
+
+
 def _show(report: dict[str, Any]) -> None:
     console = Console()
     tables = comparison_tables if report.get("kind") == "comparison" else results_tables

@@ -310,7 +310,7 @@ def test_names_that_are_not_found(tmp_path, monkeypatch):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         np.savez(tmp_path / folder / "pump.npz", values=ROWS, labels=np.zeros(12, int))
-    with pytest.raises(InputError, match=r"more than once \(a/pump.npz, b/pump.npz\)"):
+    with pytest.raises(InputError, match=r"more than once in the data folder \(a/pump.npz, b/pump.npz\)"):
         load_anomaly("pump", tmp_path)
     for fraction in (0, 1, 2):
         with pytest.raises(InputError, match="train_fraction"):

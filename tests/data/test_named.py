@@ -91,8 +91,8 @@ def test_unknown_name_gets_the_nearest(folder, name):
 
 @pytest.mark.usefixtures("no_aeon")
 def test_unknown_name_without_aeon_or_folder():
-    with pytest.raises(InputError, match=r"found 'BasicMotions'.*TSRL_DATA_DIR names.*pip install 'tsrl\[archives\]'"):
-        load("BasicMotions")
+    with pytest.raises(InputError, match=r"found 'Nothing'.*TSRL_DATA_DIR names.*pip install 'tsrl\[archives\]'"):
+        load("Nothing")
 
 
 def test_installed_aeon_is_not_advertised(folder):

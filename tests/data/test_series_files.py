@@ -51,7 +51,7 @@ def test_npy(tmp_path, dtype):
         found = read_series_file(npy(tmp_path / "x.npy", array))
         np.testing.assert_array_equal(found.x_train, want.astype(np.float32))
         assert found.x_train.dtype == np.float32
-        assert found[1:] == (None, None, None, (), None, None)
+        assert found._replace(x_train=None) == (None, None, None, None, (), *[None] * 6)
 
 
 @needs_aeon
@@ -101,7 +101,7 @@ def test_tsf(tmp_path):
     found = read_series_file(save(tmp_path / "a.tsf", tsf_text(series)))
     want = np.array([[1, NAN, 3.5], [4, NAN, NAN]], np.float32)[..., None]
     np.testing.assert_array_equal(found.x_train, want)
-    assert found.group_train.tolist() == ["T1", "T2"]
+    assert found.id_train.tolist() == ["T1", "T2"]
     assert (found.y_train, found.x_test) == (None, None)
 
 

@@ -5,16 +5,29 @@ from pathlib import Path
 from tsrl.data.anomaly_files import file_trees
 from tsrl.data.anomaly_readers import MARKS, read_kpi, read_nab, read_own, read_spacecraft, read_ucr, read_yahoo
 from tsrl.data.anomaly_series import AnomalySeries, AnomalySet, ranges
-from tsrl.data.locate import DATA_DIR_VARIABLE, data_folder
+from tsrl.data.locate import (
+    DATA_DIR_VARIABLE,
+    TABLE_SUFFIXES,
+    data_folder,
+    locate,
+    named_files,
+    stem_of,
+    suffix_of,
+)
+from tsrl.data.table_settings import Table
 from tsrl.errors import InputError, nearest
 
 __all__ = ["ARCHIVES", "AnomalySeries", "AnomalySet", "found_archives", "load_anomaly", "ranges"]
 
+SUFFIXES = (".npz", *TABLE_SUFFIXES)
 ARCHIVES = ("NAB", "SMAP", "MSL", "UCRAnomaly", "KPI", "Yahoo")
 
 
 def load_anomaly(
-    name_or_path: str | Path, data_dir: str | Path | None = None, train_fraction: float = 0.5
+    name_or_path: str | Path,
+    data_dir: str | Path | None = None,
+    train_fraction: float = 0.5,
+    table: Table | None = None,
 ) -> AnomalySet:
     """A set of series with labelled anomalies.
 
@@ -23,11 +36,13 @@ def load_anomaly(
         sub-folders and the zip files there; NAB/realKnownCause and Yahoo/A1 are parts, NAB/realKnownCause/nyc_taxi,
         SMAP/P-1 and Yahoo/A1/real_1 single series. Or NAME.npz in the data folder, by name or by path: one series,
         `values` `[T]` or `[T, C]` (NaN = missing), `labels` `[T]` integers (0 = normal; ranges that touch have
-        different numbers), and perhaps `timestamps` `[T]` integers and `train_stop`, one integer.
+        different numbers), and perhaps `timestamps` `[T]` integers and `train_stop`, one integer. Or NAME.csv, .csv.gz
+        or .parquet, likewise: a table with a label in each row.
       data_dir: the data folder; default: the environment variable TSRL_DATA_DIR.
       train_fraction: share of each series to train on where the set does not say (NAB, KPI, Yahoo, and files without
         `train_stop`). Half of it is TS2Vec's protocol; NAB's own probationary period is the first 15 %, at most 750
         steps. The other sets have a published training part.
+      table: how a table's columns are read.
 
     Returns:
       The checked set.
@@ -46,27 +61,27 @@ def load_anomaly(
     if not 0 < train_fraction < 1:
         raise InputError(f"train_fraction: found {train_fraction}, want between 0 and 1")
     name = str(name_or_path)
-    if name.lower().endswith(".npz"):
-        path = Path(name).expanduser()
-        return _set(path.stem, *read_own(path, train_fraction))
+    archive, _, part = name.partition("/")
+    if archive not in ARCHIVES:
+        path = locate(name, data_dir, SUFFIXES)
+        if path is None:
+            known = {*ARCHIVES, *named_files(data_folder(data_dir), SUFFIXES)}
+            raise InputError(f"dataset: found {name!r} nowhere; {nearest(name, known)}")
+        if suffix_of(path.name, SUFFIXES) == ".npz":
+            return _set(path.stem, *read_own(path, train_fraction))
+        # pyarrow takes a while to import, and is needed for tables alone.
+        from tsrl.data.anomaly_table import read_anomaly_table
+
+        return _set(stem_of(path, SUFFIXES), *read_anomaly_table(path, table or Table(), train_fraction))
     folder = data_folder(data_dir)
     if folder is None:
         raise InputError(f"dataset: found {name!r} without a data folder, want --data-dir or {DATA_DIR_VARIABLE}")
-    archive, _, part = name.partition("/")
     halved = {"NAB": read_nab, "KPI": read_kpi, "Yahoo": read_yahoo}
     if archive in halved:
         return _set(name, *halved[archive](file_trees(folder), part, train_fraction))
     if archive in ("SMAP", "MSL"):
         return _set(name, *read_spacecraft(file_trees(folder), part, archive))
-    if archive == "UCRAnomaly":
-        return _set(name, *read_ucr(file_trees(folder), part))
-    found = sorted(folder.rglob("*.npz"))
-    named = [path for path in found if path.stem == name]
-    if len(named) != 1:
-        places = ", ".join(path.relative_to(folder).as_posix() for path in named)
-        advice = nearest(name, {*ARCHIVES, *(path.stem for path in found)})
-        raise InputError(f"dataset: found {name!r} {f'more than once ({places})' if named else 'nowhere'}; {advice}")
-    return _set(name, *read_own(named[0], train_fraction))
+    return _set(name, *read_ucr(file_trees(folder), part))
 
 
 def found_archives(folder: Path | None) -> dict[str, str]:

@@ -199,11 +199,9 @@ def read_own(path: Path, train_fraction: float) -> tuple[str, list[AnomalySeries
     """One series of the user's: an .npz file with `values`, `labels` and perhaps `timestamps` and `train_stop`.
 
     Raises:
-      InputError: no such file, a damaged one, a missing key, or arrays that do not fit.
+      InputError: a damaged file, a missing key, or arrays that do not fit.
     """
     source = npz_source(path)
-    if not path.is_file():
-        raise InputError(f"dataset: found no file at {path}")
     with readable(source, "no readable archive, want one written by numpy.savez"):
         files = zip_file(path)
     stored = {key: files.array(f"{key}.npy") for key in _OWN_KEYS if f"{key}.npy" in files.names}

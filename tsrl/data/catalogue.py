@@ -4,23 +4,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from tsrl.data.anomaly import ARCHIVES as ANOMALY_ARCHIVES
-from tsrl.data.anomaly import found_archives
-from tsrl.data.archives import archive_facts, archive_names, is_downloaded
-from tsrl.data.builders import SPECS, Spec, is_prepared, verified
+from tsrl.data.anomaly import found_archives, load_anomaly
+from tsrl.data.archives import archive_names, facts
+from tsrl.data.builders import is_prepared
+from tsrl.data.builders.spec import ForecastFacts, Spec
+from tsrl.data.builders.specs import SPECS
+from tsrl.data.downloads import built_source, is_downloaded
 from tsrl.data.forecasting import FILES as FORECAST_FILES
 from tsrl.data.locate import TABLE_SUFFIXES, data_folder, named_files, suffix_of
-from tsrl.data.named import ARRAY_SUFFIXES
-from tsrl.data.named import FILES as SERIES_FILES
+from tsrl.data.named import SUFFIXES, file_source
 from tsrl.data.npz import stored_forms
-from tsrl.data.packaged import packaged_sets, packaged_source, packaged_targets
+from tsrl.data.packaged import packaged_forms, packaged_source
 from tsrl.errors import InputError, nearest
 
 State = Literal["here", "download", "by hand"]
-# A larger text file's lines are not counted for a list.
-_COUNTED_BYTES = 1 << 27
+
+_ANOMALY_LICENCES = {"NAB": "MIT", "Yahoo": "by signed request to the publisher"}
+# Each set of the archives has its donor's terms.
+_ARCHIVE_LICENCE = "its donor's"
 
 
 class Entry(NamedTuple):
@@ -28,14 +30,15 @@ class Entry(NamedTuple):
 
     Attributes:
       name: what `--dataset` takes.
-      task: what it is for; "series" where a file has no labels, "table" where its columns must be named first.
-      shape: "train+test x steps x channels", or "steps x channels" of a series to forecast; "?" = not known.
+      task: what it is for; "table" where the columns must be named first (`--table.*`).
+      shape: "train+test x steps x channels" of a set of series, "steps x channels" of a series to forecast, "series x
+        steps in all x channels" with anomalies; "?" = not known before it is here.
       classes: how many, or None.
-      licence: as its publisher states it, "" where unknown: of the user's own files.
+      licence: as far as it is known; empty for the user's own files.
       source: where it would be read from, in words.
       state: "here": can be read now; "download": at first use; "by hand": the user gets the files and puts them in the
         data folder.
-      verified: whether the download's checksum is known; True where nothing is downloaded.
+      verified: whether what is downloaded is held to a known checksum, the first time too.
     """
 
     name: str
@@ -49,21 +52,22 @@ class Entry(NamedTuple):
 
 
 def catalogue(data_dir: str | Path | None = None) -> list[Entry]:
-    """All data sets by name, in the order in which a name is looked up; a name stands once for each task.
+    """All data sets by name; what a name stands for comes from the place where it is looked up first.
 
     Args:
       data_dir: the data folder; default: the environment variable TSRL_DATA_DIR, or none.
+
+    Returns:
+      A name stands once for each task, in the order of tasks and names.
 
     Raises:
       InputError: no such folder.
     """
     folder = data_folder(data_dir)
     found: dict[tuple[str, str], Entry] = {}
-    for entry in (*_files(folder), *_anomaly(data_dir), *_packaged(), *_builders(folder), *_archives()):
+    for entry in (*_files(folder), *_anomaly(folder), *_packaged(), *_built(), *_archives()):
         found.setdefault((entry.name, entry.task), entry)
-    # A table of unknown columns does not stand beside the set of its name.
-    named = {name for name, task in found if task != "table"}
-    return [entry for (name, task), entry in found.items() if task != "table" or name not in named]
+    return sorted(found.values(), key=lambda one: (one.task, one.name.lower()))
 
 
 def entry(name: str, data_dir: str | Path | None = None, task: str = "") -> Entry:
@@ -75,10 +79,94 @@ def entry(name: str, data_dir: str | Path | None = None, task: str = "") -> Entr
       task: where a name stands for several.
 
     Raises:
-      InputError: there is none.
+      InputError: there is none, or several tasks have it.
     """
     entries = catalogue(data_dir)
     found = [one for one in entries if one.name == name and task in ("", one.task)]
     if not found:
         raise InputError(f"dataset: found {name!r}; {nearest(name, {one.name for one in entries})}")
+    if len(found) > 1:
+        raise InputError(f"dataset: found {name!r} for {', '.join(one.task for one in found)}, want --task with it")
     return found[0]
+
+
+def _files(folder: Path | None) -> Iterator[Entry]:
+    names = {stem: name for name, stem in FORECAST_FILES.items()}
+    for stem, paths in named_files(folder, SUFFIXES).items():
+        path, suffix = paths[0], suffix_of(paths[0].name, SUFFIXES)
+        # Of a name that several files share none can be read by it.
+        if len(paths) > 1:
+            continue
+        name, licence = names.get(stem, stem), ""
+        if name in SPECS and SPECS[name].task == "forecast":
+            spec = SPECS[name]
+            yield Entry(name, "forecast", _shape(spec), None, spec.licence, f"{suffix[1:]} file {path.name}", "here")
+        elif suffix == ".npz":
+            yield from _npz(name, path)
+        else:
+            task = "table" if suffix in TABLE_SUFFIXES else "forecast" if suffix == ".tsf" else "classify"
+            yield Entry(name, task, "?", None, licence, f"{suffix[1:]} file {path.name}", "here")
+
+
+def _npz(name: str, path: Path) -> Iterator[Entry]:
+    """What an .npz file is for, by the shapes and types of its arrays."""
+    try:
+        forms = stored_forms(path)
+    except InputError:
+        return
+    shapes = {key: form[0] for key, form in forms.items()}
+    x = shapes.get("x_train", shapes.get("x", ()))
+    classes = shapes["classes"][0] if len(shapes.get("classes", ())) == 1 else None
+    licence = SPECS[name].licence if name in SPECS else ""
+    if len(x) == 3:
+        test = f"+{shapes['x_test'][0]}" if "x_test" in shapes else ""
+        task = "regress" if "y_train" in forms and forms["y_train"][1].kind == "f" else "classify"
+        shape = f"{x[0]}{test} x {x[1]} x {x[2]}"
+        yield Entry(name, task, shape, classes, licence, file_source(path), "here")
+    elif {"values", "labels"} <= forms.keys() or {"values", "time"} <= forms.keys():
+        steps, channels = (*shapes["values"], 1)[:2]
+        task, first = ("anomaly", "1 x ") if "labels" in forms else ("forecast", "")
+        yield Entry(name, task, f"{first}{steps} x {channels}", None, licence, file_source(path), "here")
+
+
+def _anomaly(folder: Path | None) -> Iterator[Entry]:
+    found = found_archives(folder)
+    for name in ANOMALY_ARCHIVES:
+        licence = _ANOMALY_LICENCES.get(name, "not stated")
+        if name in found:
+            data = load_anomaly(name, folder)
+            shape = f"{len(data.series)} x {sum(len(one.values) for one in data.series)} x {data.channels}"
+            yield Entry(name, "anomaly", shape, None, licence, found[name], "here")
+        else:
+            yield Entry(name, "anomaly", "?", None, licence, "files put in the data folder", "by hand")
+
+
+def _packaged() -> Iterator[Entry]:
+    for name, form in packaged_forms().items():
+        task = "classify" if form.classes else "regress"
+        shape = f"{form.n_train}+{form.n_test} x {form.length or 'varies'} x {form.channels}"
+        yield Entry(name, task, shape, form.classes or None, _ARCHIVE_LICENCE, packaged_source(), "here")
+
+
+def _built() -> Iterator[Entry]:
+    for name, spec in SPECS.items():
+        classes = None if isinstance(spec.facts, ForecastFacts) else len(spec.facts.classes)
+        state: State = "here" if is_prepared(name) else "download"
+        verified = all(file.sha256 for file in spec.sources[0].files)
+        yield Entry(name, spec.task, _shape(spec), classes, spec.licence, built_source(name), state, verified)
+
+
+def _archives() -> Iterator[Entry]:
+    for name in archive_names():
+        about = facts(name)
+        shape = f"{about.n_train}+{about.n_test} x {about.length or 'varies'} x {about.channels}"
+        state: State = "here" if is_downloaded(name) else "download"
+        source = f"{about.archive} archive"
+        yield Entry(name, "classify", shape, about.classes, _ARCHIVE_LICENCE, source, state, verified=False)
+
+
+def _shape(spec: Spec) -> str:
+    if isinstance(spec.facts, ForecastFacts):
+        return f"{spec.facts.steps} x {len(spec.facts.columns)}"
+    counts = "+".join(str(count) for count in spec.facts.rows.values())
+    return f"{counts} x {spec.facts.length} x {len(spec.facts.channels)}"

@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from tsrl.data.builders.specs import SPECS
+from tsrl.data.downloads import built_forecast, built_source
 from tsrl.data.forecast_files import SUFFIXES, read_forecast_file
 from tsrl.data.hashing import fingerprint
 from tsrl.data.locate import data_folder, locate, named_files, stem_of, suffix_of
@@ -130,6 +132,11 @@ def calendar_covariates(time: np.ndarray) -> np.ndarray:
     return np.stack(parts, -1).astype(np.float32)
 
 
+def built_names() -> list[str]:
+    """The forecasting sets of `tsrl.data.builders`."""
+    return [name for name, spec in SPECS.items() if spec.task == "forecast"]
+
+
 def load_forecast(
     name_or_path: str | Path, data_dir: str | Path | None = None, date: str = "date", columns: Sequence[str] = ()
 ) -> ForecastSet:
@@ -156,8 +163,10 @@ def load_forecast(
         given = suffix_of(name, SUFFIXES)
         found = read_forecast_file(path, date, columns)
         return ForecastSet(stem_of(path, SUFFIXES) if given else name, *found)
+    if name in built_names():
+        return ForecastSet(name, built_source(name), *built_forecast(name, data_folder(data_dir)))
     stems = {stem: name for name, stem in FILES.items()}
-    known = {*(stems.get(stem, stem) for stem in named_files(data_folder(data_dir), SUFFIXES))}
+    known = {*built_names(), *(stems.get(stem, stem) for stem in named_files(data_folder(data_dir), SUFFIXES))}
     raise InputError(
         f"dataset: found {name!r}, want the name of a series to forecast or the path of a file "
         f"({', '.join(SUFFIXES)}); {nearest(name, known)}"

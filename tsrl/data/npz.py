@@ -111,6 +111,23 @@ def stored_keys(path: Path) -> list[str]:
         return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
+def stored_forms(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Key -> shape and type of each array of an .npz file, whose values are not read.
+
+    Raises:
+      InputError: not a zip file, or an array without numpy's header.
+    """
+    found = {}
+    with readable(npz_source(path), _DAMAGED_FILE), zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as member:
+                version = np.lib.format.read_magic(member)
+                header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+                shape, _, dtype = header[version](member)
+                found[name.removesuffix(".npy")] = (shape, dtype)
+    return found
+
+
 @contextmanager
 def readable(what: str, found: str) -> Iterator[None]:
     """Turns whatever a damaged file makes zipfile, zlib, lzma or numpy's header parser raise into an InputError."""

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from tsrl.data.npz import Arrays
 from tsrl.data.series_files import read_splits, ts_classes, ts_header
@@ -16,6 +17,44 @@ def packaged_sets() -> dict[str, Path]:
 def packaged_targets() -> dict[str, Path]:
     """Name -> its _TRAIN.ts file, for every set with both splits and one number a series; empty without aeon."""
     return {name: path for name, path in _packaged().items() if ts_header(path).get("@targetlabel") == ["true"]}
+
+
+class Form(NamedTuple):
+    """What a packaged set is, by its files' headers and numbers of lines.
+
+    Attributes:
+      n_train: series in the training split.
+      n_test: series in the test split.
+      length: steps of each series; 0 where it varies.
+      channels: of each series.
+      classes: how many; 0 for a set with one number a series.
+    """
+
+    n_train: int
+    n_test: int
+    length: int
+    channels: int
+    classes: int
+
+
+def packaged_forms() -> dict[str, Form]:
+    """Name -> what it is, for every packaged set; no values are read."""
+    found = {}
+    for name, path in (packaged_sets() | packaged_targets()).items():
+        train, test = _lines(path), _lines(test_file(path))
+        # A line holds the channels and the label, between colons.
+        lengths = {line.partition(":")[0].count(",") + 1 for line in (*train, *test)}
+        length = lengths.pop() if len(lengths) == 1 else 0
+        found[name] = Form(len(train), len(test), length, train[0].count(":"), len(ts_classes(ts_header(path))))
+    return found
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines after the header."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in text.splitlines() if line.strip()]
+    tags = [line.strip().lower() for line in lines]
+    return lines[tags.index("@data") + 1 :]
 
 
 def _packaged() -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Sets for extrinsic regression: series with one number each; .npz files and the sets inside the aeon package."""
+"""Sets for extrinsic regression, series with one number each: files, and the sets inside the aeon package."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from tsrl.data.hashing import fingerprint
-from tsrl.data.locate import locate
+from tsrl.data.locate import TABLE_SUFFIXES, locate, stem_of, suffix_of
 from tsrl.data.npz import npz_source, readable, stored_keys
 from tsrl.data.packaged import packaged_source, packaged_targets, test_file
 from tsrl.data.series import check_series
-from tsrl.data.series_files import stack
+from tsrl.data.series_files import stack, ts_header
+from tsrl.data.table_settings import Table
 from tsrl.errors import InputError, nearest
+
+SUFFIXES = (".npz", ".ts", *TABLE_SUFFIXES)
 
 
 @dataclass(frozen=True, eq=False)  # eq: comparing arrays yields arrays
@@ -59,33 +62,60 @@ class RegressionSet:
         return fingerprint({name: getattr(self, name) for name in ("x_train", "y_train", "x_test", "y_test")})
 
 
-def load_regression(name_or_path: str | Path, data_dir: str | Path | None = None) -> RegressionSet:
+def load_regression(
+    name_or_path: str | Path, data_dir: str | Path | None = None, table: Table | None = None
+) -> RegressionSet:
     """A regression set by name or from a file.
 
     Args:
-      name_or_path: the path of an .npz file with `x_train [N, T, C]`, `y_train [N]`, `x_test`, `y_test`; or a name,
-        looked up as NAME.npz in the data folder and then among the regression sets inside the installed aeon package.
+      name_or_path: the path of an .npz file with `x_train [N, T, C]`, `y_train [N]`, `x_test`, `y_test`; of the .ts
+        file NAME_TRAIN.ts beside NAME_TEST.ts, with one number a series; of a table with columns for the number
+        (`label`) and the split. Or a name, looked up as NAME.* in the data folder and then among the regression sets
+        inside the installed aeon package.
       data_dir: the data folder; default: the environment variable TSRL_DATA_DIR, or none.
+      table: how a table's columns are read.
 
     Raises:
       InputError: nothing has that name, or the data is wrong.
     """
     name = str(name_or_path)
-    path = locate(name, data_dir, (".npz",))
-    if path is not None:
-        source, wanted = npz_source(path), ("x_train", "y_train", "x_test", "y_test")
-        if missing := [key for key in wanted if key not in stored_keys(path)]:
-            raise InputError(f"{source}: found no {', '.join(missing)}, want {', '.join(wanted)}")
-        with readable(source, "a damaged array"), np.load(path, allow_pickle=False) as stored:
-            return RegressionSet(path.stem, source, *(stored[key] for key in wanted))
-    packaged = packaged_targets()
-    if name not in packaged:
-        raise InputError(
-            f"dataset: found {name!r}, want a regression set or the path of an .npz file; {nearest(name, packaged)}"
-        )
+    path = locate(name, data_dir, SUFFIXES)
+    if path is None:
+        packaged = packaged_targets()
+        if name not in packaged:
+            wanted = f"want a regression set or the path of a file ({', '.join(SUFFIXES)})"
+            raise InputError(f"dataset: found {name!r}, {wanted}; {nearest(name, packaged)}")
+        return RegressionSet(name, packaged_source(), *_read_ts(packaged[name]))
+    name, suffix = stem_of(path, SUFFIXES), suffix_of(path.name, SUFFIXES)
+    if suffix in TABLE_SUFFIXES:
+        return _read_table(path, table or Table())
+    if suffix == ".ts":
+        return RegressionSet(name, f"ts file {path.name}", *_read_ts(path))
+    source, wanted_keys = npz_source(path), ("x_train", "y_train", "x_test", "y_test")
+    if missing := [key for key in wanted_keys if key not in stored_keys(path)]:
+        raise InputError(f"{source}: found no {', '.join(missing)}, want {', '.join(wanted_keys)}")
+    with readable(source, "a damaged array"), np.load(path, allow_pickle=False) as stored:
+        return RegressionSet(name, source, *(stored[key] for key in wanted_keys))
+
+
+def _read_ts(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     from aeon.datasets import load_from_ts_file
 
-    (train, y_train), (test, y_test) = (load_from_ts_file(str(p)) for p in (packaged[name], test_file(packaged[name])))
-    longest = max(series.shape[1] for split in (train, test) for series in split)
-    arrays = (stack(train, longest), y_train.astype(float), stack(test, longest), y_test.astype(float))
-    return RegressionSet(name, packaged_source(), *arrays)
+    if ts_header(path).get("@targetlabel") != ["true"] or not test_file(path).is_file():
+        raise InputError(f"{path.name}: found no @targetLabel true or no {test_file(path).name} beside it, want both")
+    with readable(path.name, "a damaged file or another format"):
+        (train, y_train), (test, y_test) = (load_from_ts_file(str(file)) for file in (path, test_file(path)))
+        longest = max(series.shape[1] for split in (train, test) for series in split)
+        return stack(train, longest), y_train.astype(float), stack(test, longest), y_test.astype(float)
+
+
+def _read_table(path: Path, settings: Table) -> RegressionSet:
+    from tsrl.data.table_split import split
+    from tsrl.data.tables import read_table
+
+    series = read_table(path, settings)
+    if series.labels is None or series.split is None:
+        lacking = "label" if series.labels is None else "split"
+        raise InputError(f"{series.source}: found no column for {lacking}, want table.label and table.split to regress")
+    train, test = split(series, "column")
+    return RegressionSet(series.name, series.source, train.x, train.labels, test.x, test.labels)  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ def read_series_file(path: Path) -> Arrays:
         .ts, .arff: the classification archives' formats; the targets of a regression set are not read.
         .tsv, .txt: a row a series, of equal lengths: its label, a whole number, then its values, between tabs, commas
         or blanks.
-        .tsf: the forecasting archive's format; a series' name becomes its group.
+        .tsf: the forecasting archive's format; a series' name becomes its id.
 
     Returns:
       The arrays: series `[N, T, C]` float32, T the longest of both splits, shorter ones padded with NaN at the end, NaN
@@ -54,7 +54,7 @@ def read_series_file(path: Path) -> Arrays:
     split = _read(path)
     x = stack(split.series, max(series.shape[1] for series in split.series))
     labels = {} if split.labels is None else {"y_train": split.labels}
-    return arrange({"x_train": x, **labels}, source)._replace(group_train=split.names)
+    return arrange({"x_train": x, **labels}, source)._replace(id_train=split.names)
 
 
 def read_splits(train: Path, test: Path, source: str) -> Arrays:
@@ -80,7 +80,7 @@ def read_splits(train: Path, test: Path, source: str) -> Arrays:
     longest = max(series.shape[1] for split in splits.values() for series in split.series)
     stored = {f"x_{key}": stack(split.series, longest) for key, split in splits.items()}
     stored |= {f"y_{key}": split.labels for key, split in splits.items() if split.labels is not None}
-    return arrange(stored, source)._replace(group_train=splits["train"].names, group_test=splits["test"].names)
+    return arrange(stored, source)._replace(id_train=splits["train"].names, id_test=splits["test"].names)
 
 
 def stack(series: Sequence[np.ndarray] | np.ndarray, length: int) -> np.ndarray:

@@ -74,7 +74,7 @@ def load(config: Config) -> AnomalySet:
             raise InputError(f"anomaly.{name}: found {number}, want at least {least}")
     if settings.difference:
         check_tests()
-    data = load_anomaly(config.dataset, config.data_dir, settings.train_fraction)
+    data = load_anomaly(config.dataset, config.data_dir, settings.train_fraction, config.table)
     if settings.difference:
         data = replace(data, series=tuple(map(made_stationary, data.series)))
     _check(

@@ -46,11 +46,12 @@ class Labelled(NamedTuple):
 
 def load(config: Config) -> Dataset:
     """The set; one without labels in both splits is embedded and not scored."""
-    dataset = load_dataset(config.dataset, config.data_dir)
+    dataset = load_dataset(config.dataset, config.data_dir, config.table)
+    dataset = dataset.resplit(config.classify.split, config.seed)
     split = labelled(dataset)
     if split is not None and len(np.unique(split.y_train)) < 2:
         raise InputError(f"y_train: found one class in {dataset.name}, want two or more to classify, or no labels")
-    return dataset.resplit(config.classify.split, config.seed)
+    return dataset
 
 
 def load_labelled(config: Config) -> Dataset:
@@ -108,8 +109,9 @@ def embed(dataset: Dataset, embedder: Embedder) -> dict[str, np.ndarray]:
 
 
 def labels(config: Config, dataset: Dataset) -> dict[str, np.ndarray]:
-    """The labels there are."""
-    return {name: y for name in ("y_train", "y_test") if (y := getattr(dataset, name)) is not None}
+    """The labels there are, and the rows' ids."""
+    names = ("y_train", "y_test", "id_train", "id_test")
+    return {name: values for name in names if (values := getattr(dataset, name)) is not None}
 
 
 def score(config: Config, dataset: Dataset, embedder: Embedder, source: Source) -> Scored:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tsrl.data.builders.archives import contents
 from tsrl.data.builders.draws import split_64_16_20
+from tsrl.data.builders.members import contents
 from tsrl.data.builders.spec import Splits
 from tsrl.errors import InputError
 

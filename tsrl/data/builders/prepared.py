@@ -154,16 +154,19 @@ def read_classification(name: str) -> Labelled:
 
 
 def _folder(spec: Spec) -> Path:
-    return _root() / spec.builder / spec.version
+    return tfds_folder() / spec.builder / spec.version
 
 
-def _root() -> Path:
+def tfds_folder() -> Path:
+    """The folder of TensorFlow Datasets: TFDS_DATA_DIR, or ~/tensorflow_datasets."""
     return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def _examples(spec: Spec, split: str) -> list[dict[str, Any]]:
     if not is_prepared(spec.name):
-        raise InputError(f"dataset: found {spec.name} not prepared in {_root()}, want prepare({spec.name!r}) first")
+        raise InputError(
+            f"dataset: found {spec.name} not prepared in {tfds_folder()}, want prepare({spec.name!r}) first"
+        )
     source = _builder(spec).as_data_source(split=split)
     return [source[row] for row in range(len(source))]
 
@@ -174,4 +177,4 @@ def _builder(spec: Spec) -> "PublishedBuilder":
     from tsrl.data.builders.tfds_builders import BUILDERS
 
     tfds.disable_progress_bar()
-    return BUILDERS[spec.name](data_dir=str(_root()))
+    return BUILDERS[spec.name](data_dir=str(tfds_folder()))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tsrl.data.builders.archives import contents
+from tsrl.data.builders.members import contents
 from tsrl.data.builders.spec import Rows, Splits
 from tsrl.errors import InputError
 

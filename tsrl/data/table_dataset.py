@@ -1,0 +1,45 @@
+"""A table of the user's own as a data set with a split."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tsrl.data.dataset import Dataset
+from tsrl.data.npz import arrange
+from tsrl.data.table_settings import Table
+from tsrl.data.table_split import split
+from tsrl.data.tables import read_table
+
+
+def table_dataset(path: Path, settings: Table) -> Dataset:
+    """Reads a table.
+
+    Args:
+      path: of the file.
+      settings: what its columns mean.
+
+    Returns:
+      All series as the training part, or as the column `split` says; labels as class ids, in the order of `arrange`.
+
+    Raises:
+      InputError: see `read_table`; labels that are not whole numbers or text, a class that only the test part has.
+    """
+    series = read_table(path, settings)
+    parts = (
+        {"train": series}
+        if series.split is None
+        else dict(zip(("train", "test"), split(series, "column"), strict=True))
+    )
+    stored = {}
+    about: dict[str, np.ndarray] = {}
+    for part, own in parts.items():
+        stored[f"x_{part}"] = own.x
+        if own.labels is not None:
+            stored[f"y_{part}"] = own.labels
+        about[f"id_{part}"] = own.ids
+        if own.groups is not None:
+            about[f"group_{part}"] = own.groups
+        if own.time is not None:
+            about[f"start_{part}"] = own.time[:, 0]
+    arrays = arrange(stored, series.source)
+    return Dataset(series.name, series.source, **(arrays._asdict() | about))
