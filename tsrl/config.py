@@ -154,6 +154,20 @@ class Anomaly:
     difference: bool = False
 
 
+@dataclass(frozen=True)
+class Pretrain:
+    """The task `pretrain`.
+
+    Attributes:
+      scale: standardise each channel, by statistics of all series.
+      memory_mb: of a store: most MB of decoded series in memory, which also bounds how far apart the series lie that
+        are shuffled together.
+    """
+
+    scale: bool = True
+    memory_mb: int = 128
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How representations are judged.
@@ -165,7 +179,7 @@ class Evaluation:
       anomaly: settings of the task `anomaly`.
     """
 
-    task: Literal["classify", "regress", "cluster", "finetune", "forecast", "anomaly"] = "classify"
+    task: Literal["classify", "regress", "cluster", "finetune", "forecast", "anomaly", "pretrain"] = "classify"
     forecast: Forecast = Forecast()
     classify: Classify = Classify()
     anomaly: Anomaly = Anomaly()
@@ -182,6 +196,8 @@ class Config(Evaluation):
       dataset: a name (`tsrl datasets` lists them) or the path of a file.
       datasets: several, separated by commas: a run each, and a comparison of all.
       data_dir: folder searched for the data set's file; default: the environment variable TSRL_DATA_DIR.
+      pretrain: settings of the task `pretrain`, which trains and scores nothing; its data set may be a folder of .parquet
+        files with a series a row, larger than memory.
       table: what the columns mean, where the data set is a .csv, .csv.gz or .parquet file.
       controls: score an untrained encoder and methods without an encoder beside the trained one.
       selection: "paper" keeps every checkpoint and reports the one that is best on *test*, as some papers do; every
@@ -199,6 +215,7 @@ class Config(Evaluation):
     dataset: str = "BasicMotions"
     datasets: str = ""
     data_dir: Path | None = None
+    pretrain: Pretrain = Pretrain()
     table: Table = dataclasses.field(default_factory=Table)
     controls: bool = True
     selection: Literal["validation", "paper"] = "validation"
@@ -247,6 +264,7 @@ def config_json(config: Config) -> dict[str, Any]:
     parts: dict[str, dict[str, Any]] = {
         "forecast": {"univariate": config.forecast.univariate, "split": config.forecast.split},
         "anomaly": {"train_fraction": config.anomaly.train_fraction, "difference": config.anomaly.difference},
+        "pretrain": dataclasses.asdict(config.pretrain),
     }
     trained_on = parts.get(config.task, {"split": config.classify.split})
     return {

@@ -13,6 +13,11 @@ from tsrl.report.plots import anomaly_plot, horizon_plot, loss_plot
 from tsrl.report.schema import METRICS
 from tsrl.report.table import results
 
+_NOTHING = (
+    "No table: this run has no scores, because its data set has no labelled test split.",
+    "No table: this run only trained.",
+)
+
 
 def write_page(
     path: str | Path, report: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray]
@@ -75,7 +80,7 @@ def _dataset(data: Mapping[str, Any]) -> str:
 def _results(report: Mapping[str, Any]) -> Iterable[str]:
     """The tables, what they mean, and every row of them; a sentence where there are none."""
     if not report["results"]:
-        yield markup.paragraph("No table: this run has no scores, because its data set has no labelled test split.")
+        yield markup.paragraph(_NOTHING[report["task"] == "pretrain"])
         return
     shown = results(report)
     yield from map(markup.grid_table, shown.grids)

@@ -6,6 +6,7 @@ from tsrl.tasks.classify import TASK as CLASSIFY
 from tsrl.tasks.cluster import TASK as CLUSTER
 from tsrl.tasks.finetune import TASK as FINETUNE
 from tsrl.tasks.forecast import TASK as FORECAST
+from tsrl.tasks.pretrain import TASK as PRETRAIN
 from tsrl.tasks.regress import TASK as REGRESS
 
 TASKS: dict[str, Task] = {
@@ -15,6 +16,7 @@ TASKS: dict[str, Task] = {
     "finetune": FINETUNE,
     "forecast": FORECAST,
     "anomaly": ANOMALY,
+    "pretrain": PRETRAIN,
 }
 
 __all__ = ["TASKS", "Task"]

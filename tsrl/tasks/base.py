@@ -7,6 +7,7 @@ import numpy as np
 
 from tsrl.config import Config, Evaluation
 from tsrl.data.scaling import Scaler
+from tsrl.data.store import Store
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
 from tsrl.report.schema import METRICS, Role, Row, row
@@ -18,11 +19,11 @@ class Training(NamedTuple):
     """What an encoder is trained on.
 
     Attributes:
-      x: `[N, T, C]` float32, NaN = missing; training rows and steps only.
+      x: `[N, T, C]` float32, NaN = missing; training rows and steps only. Or a store of such series.
       scaler: to be applied to everything that is encoded, fitted to x, or None.
     """
 
-    x: np.ndarray
+    x: np.ndarray | Store
     scaler: Scaler | None
 
     def apply(self, x: np.ndarray) -> np.ndarray:
@@ -65,7 +66,7 @@ class Task(NamedTuple):
       training: `(config, data) -> Training`.
       dataset: `(config, data) -> ` the report's `dataset`.
       protocols: name -> words, for the report's `protocol`.
-      headline: the metric by which models are compared across data sets.
+      headline: the metric by which models are compared across data sets; empty: they are not, nothing is scored.
       compared: the protocols that take part in that comparison; few, because every further line costs power.
       score: `(config, data, embedder, source) -> Scored`.
       controls: `(config, data) -> ` rows of what needs no encoder.

@@ -1,0 +1,96 @@
+"""Pre-training alone: on series without labels, in memory or in a store larger than it; nothing is scored."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tsrl.config import Config
+from tsrl.data.named import load as load_series
+from tsrl.data.scaling import Scaler
+from tsrl.data.store import Store, is_store, open_store
+from tsrl.data.store_scaler import store_scaler
+from tsrl.embedder import Embedder
+from tsrl.report.schema import Row
+from tsrl.tasks.base import Scored, Source, Task, Training
+
+# Rows next to each other are in one row group of a store: a few places are read, not all of it.
+_PLACES, _ROWS = 8, 64
+
+
+class Pool(NamedTuple):
+    """What is trained on.
+
+    Attributes:
+      name: of the set.
+      source: in words; the same on every machine.
+      x: `[N, T, C]` float32, or a store of such series.
+      fingerprint: hash of it.
+    """
+
+    name: str
+    source: str
+    x: np.ndarray | Store
+    fingerprint: str
+
+
+def load(config: Config) -> Pool:
+    """A store, or the training part of a set of series."""
+    path = Path(config.dataset).expanduser()
+    if is_store(path):
+        store = open_store(path, cache_bytes=config.pretrain.memory_mb * 2**20)
+        return Pool(path.stem, f"Parquet store {path.name}", store, store.fingerprint)
+    data = load_series(config.dataset, config.data_dir, config.table)
+    return Pool(data.name, data.source, data.x_train, data.fingerprint())
+
+
+def training(config: Config, data: Pool) -> Training:
+    """All of it, each channel standardised."""
+    if not config.pretrain.scale:
+        return Training(data.x, None)
+    return Training(data.x, store_scaler(data.x) if isinstance(data.x, Store) else Scaler.of(data.x))
+
+
+def describe(config: Config, data: Pool) -> dict[str, Any]:
+    """The report's description of the set."""
+    length, channels = (data.x.length, data.x.channels) if isinstance(data.x, Store) else data.x.shape[1:]
+    return {"name": data.name, "source": data.source, "n_train": len(data.x), "length": length, "channels": channels}
+
+
+def sample(count: int) -> np.ndarray:
+    """The rows whose embeddings are kept: at most 512, in at most eight places."""
+    if count <= _PLACES * _ROWS:
+        return np.arange(count)
+    starts = np.linspace(0, count - _ROWS, _PLACES).astype(int)
+    return np.unique(starts[:, None] + np.arange(_ROWS))
+
+
+def score(config: Config, data: Pool, embedder: Embedder, source: Source) -> Scored:
+    """No scores; the embeddings of a sample of the series, whose health the report tells."""
+    rows = sample(len(data.x))
+    x = data.x.take(rows) if isinstance(data.x, Store) else data.x[rows]
+    return Scored([], {"z": embedder.embed(x)})
+
+
+def labels(config: Config, data: Pool) -> dict[str, np.ndarray]:
+    """Which rows the embeddings are of."""
+    return {"rows": sample(len(data.x))}
+
+
+def controls(config: Config, data: Pool) -> list[Row]:
+    """None: nothing is scored."""
+    return []
+
+
+TASK = Task(
+    load=load,
+    fingerprint=lambda data: data.fingerprint,
+    training=training,
+    dataset=describe,
+    protocols={},
+    headline="",
+    compared=(),
+    score=score,
+    controls=controls,
+    labels=labels,
+)
