@@ -171,16 +171,17 @@ def test_a_kill_leaves_nothing_prepared(real_data, root):
     assert kept(root / "tsrl_etth1") == ["1.0.0"]
 
 
+def test_two_processes_at_once(real_data, root):
+    code = "import sys; from tsrl.data.builders import prepare; print(prepare('ETTh1', sys.argv[1]).folder)"
+    both = [subprocess.Popen([sys.executable, "-c", code, real_data], stdout=subprocess.PIPE, text=True) for _ in "ab"]
+    assert [process.communicate()[0] for process in both] == [f"{root / 'tsrl_etth1' / '1.0.0'}\n"] * 2
+    assert kept(root / "tsrl_etth1") == ["1.0.0"]
+    assert read_forecasting("ETTh1").values.shape == (17_420, 7)
+
+
 WITHOUT = """
 import sys
 from pathlib import Path
-
-class NoTensorFlow:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "tensorflow":
-            raise ModuleNotFoundError(name, name=name)
-
-sys.meta_path.insert(0, NoTensorFlow())
 from tsrl.data.builders import prepare, read_forecasting
 prepare("ETTh1", Path(sys.argv[1]))
 print(read_forecasting("ETTh1").values.shape)
@@ -205,6 +206,17 @@ def rows(count, seed, group):
     return Rows(
         x, np.arange(count, dtype=np.int32) % 3, np.array([f"ä{n % 4}" for n in range(count)]) if group else None
     )
+
+
+def test_another_file_format_where_array_record_is_missing(root, small, local_web, monkeypatch):
+    from tsrl.data.builders import tfds_builders
+
+    local_web.pages["/x"] = Page(TEXT)
+    small(local_web.address + "/x")
+    monkeypatch.setattr(tfds_builders, "find_spec", lambda name: None)
+    ready = prepare("Exchange")
+    assert any(".parquet" in path.name for path in ready.folder.iterdir())
+    np.testing.assert_array_equal(read_forecasting("Exchange").values[:, 0], range(1, 10))
 
 
 @pytest.mark.parametrize("group", [False, True])

@@ -1,7 +1,5 @@
 """Epileptic Seizure Recognition: seconds of EEG recordings in a CSV file."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tsrl.data.builders.archives import contents
+from tsrl.data.builders.csv_tables import csv_rows
 from tsrl.data.builders.draws import split_64_16_20
 from tsrl.data.builders.spec import Splits
 from tsrl.errors import InputError
@@ -32,7 +31,7 @@ def read_epilepsy(paths: Sequence[Path]) -> Splits:
         unknown class; the message names the file, the row (1 is the first after the header) and the column.
     """
     (path,) = paths
-    lines = csv.reader(io.StringIO(contents(path, [".csv"])[0].decode("latin-1"), newline=""))
+    lines = csv_rows(path.name, contents(path, [".csv"])[0])
     columns = [f"X{step}" for step in range(1, _STEPS + 1)]
     header = next(lines, [])
     # The name's column has had several headings, one of them empty.

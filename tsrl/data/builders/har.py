@@ -39,14 +39,15 @@ def read_har(paths: Sequence[Path], channels: tuple[str, ...], classes: tuple[st
             if table.shape != wanted:
                 raise InputError(f"{path.name}: {name}: found {table.shape} rows and columns, want {wanted}")
         *windows, y, subject = tables
-        labels = y[:, 0].astype(np.int32) - 1
-        unknown = np.flatnonzero((labels < 0) | (labels >= len(classes)) | (labels + 1 != y[:, 0]))
+        unknown = np.flatnonzero(~np.isin(y[:, 0], np.arange(1, len(classes) + 1)))
         if len(unknown):
             row = unknown[0]
             wanted_ids = f"want 1 to {len(classes)}"
             raise InputError(f"{path.name}: {names[-2]}: found {y[row, 0]:g} in row {row + 1}, {wanted_ids}")
-        x = np.stack(windows, -1).astype(np.float32)
-        splits[split] = Rows(x, labels, np.array([f"{number:g}" for number in subject[:, 0]]))
+        # A number beyond float32 becomes infinite, which is refused with its place by the check of the facts.
+        with np.errstate(over="ignore"):
+            x = np.stack(windows, -1).astype(np.float32)
+        splits[split] = Rows(x, y[:, 0].astype(np.int32) - 1, np.array([f"{number:g}" for number in subject[:, 0]]))
     return splits
 
 

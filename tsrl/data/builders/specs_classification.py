@@ -155,6 +155,16 @@ _EPILEPSY = Spec(
             ),
             read_epilepsy,
         ),
+        Source(
+            (
+                File(
+                    "epileptic_seizure_recognition.zip",
+                    ("https://archive.ics.uci.edu/static/public/388/epileptic+seizure+recognition.zip",),
+                    also=("epileptic+seizure+recognition.zip",),
+                ),
+            ),
+            read_epilepsy,
+        ),
     ),
     facts=ClassifyFacts(
         rows={"train": 7_360, "validation": 1_840, "test": 2_300},
