@@ -124,6 +124,7 @@ def test_files_in_the_manual_folder_of_tfds(root, small):
         (TEXT[:-20], None, "cells in row 9|column 'OT'|found 'a'"),
         (TEXT.replace(b"5,-5.5", b"5,x"), None, r"small.csv: column 'OT': found 'x' in row 5, want numbers"),
         (TEXT.replace(b"2020-01-09 00:00:00,9,-9.5\n", b""), None, r"small.csv: shape: found \(8, 2\), want \(9, 2\)"),
+        (TEXT.replace(b"5,-5.5", b"5,1e300"), None, r"small.csv: values: found inf at \(4, 1\), want finite numbers"),
         (b"", None, r"small.csv: found the columns"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tsrl.data.builders.archives import contents
-from tsrl.data.builders.spec import Series
+from tsrl.data.builders.spec import Series, as_float32
 from tsrl.errors import InputError
 
 
@@ -67,7 +67,7 @@ def read_lstnet_exchange(paths: Sequence[Path], columns: tuple[str, ...]) -> Ser
     (path,) = paths
     content = contents(path, [""])[0]
     rows = list(_rows(path.name, csv_rows(path.name, content), len(columns)))
-    values = np.array([_numbers(path.name, line, cells, columns) for line, cells in rows], np.float32)
+    values = as_float32([_numbers(path.name, line, cells, columns) for line, cells in rows])
     start = np.datetime64("1990-01-01", "s")
     return Series(values.reshape(-1, len(columns)), start + np.arange(len(rows)) * np.timedelta64(86_400, "s"), columns)
 
@@ -102,7 +102,7 @@ def _table(
         except ValueError as error:
             raise InputError(f"{source}: column {date!r}: found {moment!r} in row {row}, want a date") from error
         values.append(_numbers(source, row, cells, columns))
-    return Series(np.array(values, np.float32).reshape(-1, len(columns)), np.array(time, "datetime64[s]"), columns)
+    return Series(as_float32(values).reshape(-1, len(columns)), np.array(time, "datetime64[s]"), columns)
 
 
 def _rows(source: str, lines: Iterator[list[str]], width: int) -> Iterator[tuple[int, list[str]]]:

@@ -9,7 +9,7 @@ import numpy as np
 from tsrl.data.builders.archives import contents
 from tsrl.data.builders.csv_tables import csv_rows
 from tsrl.data.builders.draws import split_64_16_20
-from tsrl.data.builders.spec import Splits
+from tsrl.data.builders.spec import Splits, as_float32
 from tsrl.errors import InputError
 
 _STEPS = 178
@@ -63,4 +63,4 @@ def read_epilepsy(paths: Sequence[Path]) -> Splits:
         group.append(name[1])
     if len(x) < 5:
         raise InputError(f"{path.name}: found {len(x)} rows, want enough to split")
-    return split_64_16_20(np.array(x, np.float32)[..., None], np.array(y, np.int32), np.array(group))
+    return split_64_16_20(as_float32(x)[..., None], np.array(y, np.int32), np.array(group))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tsrl.data.builders.archives import contents
-from tsrl.data.builders.spec import Rows, Splits
+from tsrl.data.builders.spec import Rows, Splits, as_float32
 from tsrl.errors import InputError
 
 
@@ -44,9 +44,7 @@ def read_har(paths: Sequence[Path], channels: tuple[str, ...], classes: tuple[st
             row = unknown[0]
             wanted_ids = f"want 1 to {len(classes)}"
             raise InputError(f"{path.name}: {names[-2]}: found {y[row, 0]:g} in row {row + 1}, {wanted_ids}")
-        # A number beyond float32 becomes infinite, which is refused with its place by the check of the facts.
-        with np.errstate(over="ignore"):
-            x = np.stack(windows, -1).astype(np.float32)
+        x = as_float32(np.stack(windows, -1))
         splits[split] = Rows(x, y[:, 0].astype(np.int32) - 1, np.array([f"{number:g}" for number in subject[:, 0]]))
     return splits
 

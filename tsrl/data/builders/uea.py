@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tsrl.data.builders.archives import contents
-from tsrl.data.builders.spec import Rows, Splits
+from tsrl.data.builders.spec import Rows, Splits, as_float32
 from tsrl.errors import InputError
 
 
@@ -71,7 +71,7 @@ def _series(source: str, channels: list[str]) -> np.ndarray:
     lengths = {len(column) for column in columns}
     if len(lengths) != 1:
         raise InputError(f"{source}: found channels of {sorted(lengths)} steps, want one length")
-    return np.array(columns, np.float32).T
+    return as_float32(columns).T
 
 
 def _label(source: str, label: str, classes: tuple[str, ...]) -> int:
