@@ -64,6 +64,7 @@ def test_columns_in_another_order(tmp_path):
         ("date,HUFL,OT\n2016-07-01,1,2\n2016-07-02,1,abc\n", "x.csv: column 'OT': found 'abc' in row 2, want numbers"),
         ("date,HUFL,OT\n2016-07-01,,2\n", "x.csv: column 'HUFL': found '' in row 1, want numbers"),
         ("date,HUFL,OT\nyesterday,1,2\n", "x.csv: column 'date': found 'yesterday' in row 1, want a date"),
+        ("date,HUFL,OT\n2016-07-01 00:00:00+02:00,1,2\n", "found '2016-07-01 00:00:00.02:00' in row 1, want a date"),
         ("date,HUFL,OT\n2016/13/1 0:00,1,2\n", "x.csv: column 'date': found '2016/13/1 0:00' in row 1"),
     ],
 )

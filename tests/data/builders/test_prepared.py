@@ -266,3 +266,17 @@ def test_reading_checks_the_facts_again(small, replace, local_web):
     replace("Exchange", facts=SPECS["Exchange"].facts._replace(last="2021-01-01T00:00:00"))
     with pytest.raises(InputError, match=r"prepared Exchange: dates: found .* want .*2021-01-01"):
         read_forecasting("Exchange")
+
+
+@pytest.mark.parametrize("ending", [".array_record-00000-of-00001", "dataset_info.json", "metadata.json"])
+@pytest.mark.parametrize("keep", [0, 0.5])
+def test_damaged_prepared_files(small, local_web, ending, keep):
+    local_web.pages["/x"] = Page(TEXT)
+    small(local_web.address + "/x")
+    (path,) = (path for path in prepare("Exchange").folder.iterdir() if path.name.endswith(ending))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+    again = prepare if ending == "metadata.json" else read_forecasting
+    with pytest.raises(
+        InputError, match=r"prepared Exchange: found damaged files, want it prepared anew after .*1.0.0 is"
+    ):
+        again("Exchange")

@@ -137,7 +137,10 @@ def _ascii(name: str) -> str:
 def _iso_or_slashes(text: str) -> datetime.datetime:
     if "/" in text:  # Autoformer's Exchange: 1990/1/1 0:00
         return datetime.datetime.strptime(text, "%Y/%m/%d %H:%M")
-    return datetime.datetime.fromisoformat(text)
+    moment = datetime.datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        raise ValueError("a time zone")
+    return moment
 
 
 def _day_first(text: str) -> datetime.datetime:
