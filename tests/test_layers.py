@@ -22,7 +22,7 @@ ALLOWED = {
     "losses": {"types", "losses", "buckets"},
     "encoders": {"types", "errors", "encoders"},
     "methods": {"types", "errors", "parallel", "views", "buckets", "losses", "encoders", "methods"},
-    "data": {"errors", "data"},
+    "data": {"errors", "files", "data"},
     "train": {"types", "errors", "files", "parallel", "train"},
     "evaluate": {"types", "errors", "evaluate"},
     "report": {"errors", "report"},

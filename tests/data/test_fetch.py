@@ -1,8 +1,12 @@
 """Downloads from a server on this machine: whole, resumed, checked, or absent."""
 
 import hashlib
+import io
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPMessage
+from urllib.error import HTTPError
+from urllib.request import Request
 
 import numpy as np
 import pytest
@@ -200,6 +204,28 @@ def test_every_address_and_its_cause(web, tmp_path):
     assert "encoding gzip" in lines[1]
 
 
+def test_a_compressed_file_may_be_called_encoded(web, tmp_path):
+    web.pages["/a.csv.gz"] = Page(BODY, headers={"Content-Encoding": "x-gzip"})
+    assert fetch([web.address + "/a.csv.gz"], tmp_path / "a.csv.gz") == HASH
+
+
+@pytest.mark.parametrize("status", [206, 202])
+def test_an_answer_that_is_not_the_whole_file(web, tmp_path, status):
+    web.pages["/a"] = Page(BODY, status=status)
+    with pytest.raises(InputError, match=f"found HTTP {status}, want 200"):
+        fetch([web.address + "/a"], tmp_path / "a")
+    assert files(tmp_path) == []
+
+
+def test_a_redirect_keeps_the_encryption():
+    secure, headers = Request("https://127.0.0.1/a"), HTTPMessage()
+    with pytest.raises(HTTPError, match="found a redirect to http://") as caught:
+        module._Redirects().redirect_request(secure, io.BytesIO(), 302, "Found", headers, "http://127.0.0.1/a")
+    caught.value.close()
+    followed = module._Redirects().redirect_request(secure, io.BytesIO(), 302, "Found", headers, "https://127.0.0.1/b")
+    assert followed.full_url == "https://127.0.0.1/b"
+
+
 @pytest.mark.parametrize("place", ["file:///etc/hostname", "ftp://127.0.0.1/a", "data:,a"])
 def test_redirects_stay_in_the_web(web, tmp_path, place):
     web.pages["/out"] = Page(status=302, headers={"Location": place})
@@ -230,6 +256,12 @@ def test_wrong_arguments(tmp_path, urls, sha256, message):
     assert not (tmp_path / "new").exists()
     with pytest.raises(InputError, match="target: found a folder"):
         fetch(["http://127.0.0.1:1/"], tmp_path)
+
+
+def test_a_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="target: found no folder"):
+        fetch(["http://127.0.0.1:1/"], tmp_path / "file" / "a")
 
 
 def _fetch(job):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tsrl.data.named import load
-from tsrl.data.packaged import packaged_sets, stack
+from tsrl.data.packaged import packaged_sets
 
 DATA_DIR = os.environ.get("TSRL_DATA_DIR")
 pytestmark = pytest.mark.skipif(find_spec("aeon") is None, reason="aeon is not installed")
@@ -23,13 +23,6 @@ def _packaged_only(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-
-
-def test_stack_pads_at_the_end():
-    unequal = [np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0], [6.0]])]
-    want = [[[1, 3], [2, 4], [np.nan, np.nan]], [[5, 6], [np.nan, np.nan], [np.nan, np.nan]]]
-    np.testing.assert_array_equal(stack(unequal, 3), np.array(want, np.float32))
-    assert stack(np.zeros((4, 2, 7)), 7).shape == (4, 7, 2)
 
 
 def test_sets_with_two_splits_and_classes():

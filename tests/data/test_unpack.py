@@ -95,6 +95,16 @@ def test_gzip(tmp_path):
     assert (tmp_path / "out" / "table.csv").read_bytes() == b"1,2\n3,4\n"
 
 
+def test_separators_of_windows(tmp_path):
+    path = tmp_path / "pack.zip"
+    path.write_bytes(odd_zip(filename="deep\\a.txt"))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("deep\\", b"")
+    assert members(path) == ["deep/a.txt"]
+    extract_to(path, tmp_path / "out")
+    assert (tmp_path / "out" / "deep" / "a.txt").read_bytes() == b"content"
+
+
 TRAPS = {
     "absolute.zip": lambda: packed(".zip", {"/etc/x": b"1"}),
     "parent.zip": lambda: packed(".zip", {"a/../../x": b"1"}),
@@ -116,6 +126,7 @@ TRAPS = {
     "empty.zip": lambda: b"",
     "empty.tar": lambda: b"",
     "empty.tar.gz": lambda: b"",
+    "empty.gz": lambda: b"",
     "text.gz": lambda: b"1,2\n",
 }
 
@@ -144,7 +155,24 @@ def test_bombs(tmp_path, ending, monkeypatch):
         members(path)
     monkeypatch.setattr(unpack, "_LARGEST_MEMBER", 1 << 20)
     monkeypatch.setattr(unpack, "_LARGEST_ARCHIVE", 1 << 19)
-    with pytest.raises(InputError, match="found over 524288 bytes"):
+    with pytest.raises(InputError, match="found 1048576 bytes packed into"):
+        members(path)
+
+
+def test_members_that_share_their_bytes(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.zip"
+    path.write_bytes(packed(".zip", {"a": bytes(1 << 17)}))
+    with zipfile.ZipFile(path, "a") as archive:
+        for name in "bcdefghi":
+            info = zipfile.ZipInfo(name)
+            first = archive.getinfo("a")
+            for key in ("compress_type", "CRC", "compress_size", "file_size", "header_offset"):
+                setattr(info, key, getattr(first, key))
+            archive.filelist.append(info)
+        archive._didModify = True
+    assert path.stat().st_size < 2000
+    monkeypatch.setattr(unpack, "_SMALL", 1 << 18)
+    with pytest.raises(InputError, match="found 1179648 bytes packed into"):
         members(path)
 
 
@@ -198,8 +226,7 @@ def test_every_cut_is_noticed(tmp_path, ending):
     path, content = tmp_path / f"pack{ending}", whole(ending)
     # A tar file ends with at least two blocks of zeros, of which one is enough.
     stop = content.rstrip(b"\0").__len__() + 512 if ending == ".tar" else len(content)
-    # To gzip no bytes are no member, and a file of none is whole.
-    for size in range(1, stop, 97):
+    for size in range(0, stop, 97):
         path.write_bytes(content[:size])
         with pytest.raises(InputError):
             members(path)

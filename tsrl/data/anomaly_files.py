@@ -2,7 +2,6 @@
 
 import io
 import re
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from tsrl.data.anomaly_series import AnomalySeries, Windows
 from tsrl.data.npz import readable
+from tsrl.data.unpack import members, read_member
 from tsrl.errors import InputError, nearest
 
 _DAMAGED_ARRAY = "pickled objects, which are never loaded, or a damaged array, want plain numbers"
@@ -65,7 +65,7 @@ def file_trees(folder: Path) -> list[Files]:
         if path.suffix in (".zip", ".npz"):
             try:
                 trees.append(zip_file(path))
-            except (zipfile.BadZipFile, OSError):
+            except InputError:
                 trees.append(Files(f"the damaged {path.suffix[1:]} file {path.name}", (), lambda name: b""))
     return trees
 
@@ -74,15 +74,9 @@ def zip_file(path: Path) -> Files:
     """The files of a zip file.
 
     Raises:
-      zipfile.BadZipFile, OSError: it cannot be read.
+      InputError: it cannot be read, or has members that are refused (see `unpack.members`).
     """
-
-    def read(name: str) -> bytes:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-
-    with zipfile.ZipFile(path) as archive:
-        return Files(f"{path.suffix[1:]} file {path.name}", tuple(archive.namelist()), read)
+    return Files(f"{path.suffix[1:]} file {path.name}", tuple(members(path)), lambda name: read_member(path, name))
 
 
 def only(trees: list[Files], what: str, wanted: Callable[[str], bool]) -> tuple[Files, str]:

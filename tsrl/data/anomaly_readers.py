@@ -10,7 +10,7 @@ import numpy as np
 
 from tsrl.data.anomaly_files import Files, checked, chosen_names, ending, matching, only, parsed, zip_file
 from tsrl.data.anomaly_series import AnomalySeries, ranges
-from tsrl.data.npz import npz_source, readable
+from tsrl.data.npz import npz_source
 from tsrl.errors import InputError
 
 _OWN_KEYS = ("values", "labels", "timestamps", "train_stop")
@@ -196,8 +196,7 @@ def read_own(path: Path, train_fraction: float) -> tuple[str, list[AnomalySeries
     source = npz_source(path)
     if not path.is_file():
         raise InputError(f"dataset: found no file at {path}")
-    with readable(source, "no readable archive, want one written by numpy.savez"):
-        files = zip_file(path)
+    files = zip_file(path)
     stored = {key: files.array(f"{key}.npy") for key in _OWN_KEYS if f"{key}.npy" in files.names}
     if missing := {"values", "labels"} - stored.keys():
         raise InputError(f"{source}: found no {' and no '.join(sorted(missing))}, want values and labels")

@@ -68,7 +68,14 @@ def fetch(urls: Sequence[str], target: Path, sha256: str | None = None, progress
         raise InputError(f"sha256: found {sha256!r}, want 64 hexadecimal digits")
     if target.is_dir():
         raise InputError(f"target: found a folder at {target}, want the name of a file")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"target: found no folder at {target.parent} and none can be made ({error.strerror})"
+        ) from error
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise InputError(f"target: found the folder {target.parent} closed, want one that can be written to")
     record, part, state = (target.with_name(target.name + end) for end in (".sha256", ".part", ".part.json"))
     with FileLock(f"{target}.lock"):
         wanted = sha256.lower() if sha256 is not None else record.read_text().strip() if record.is_file() else None
@@ -104,6 +111,7 @@ class _Redirects(HTTPRedirectHandler):
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
+        """The request that follows, or an HTTPError."""
         if not _is_web(newurl) or (req.type == "https" and urlsplit(newurl).scheme != "https"):
             raise HTTPError(req.full_url, code, f"found a redirect to {newurl}, want one to http or https", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -169,8 +177,10 @@ def _request(url: str, part: Path, state: Path, have: int, validator: str, progr
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     with opener.open(Request(url, headers=headers), timeout=_TIMEOUT) as response:
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise ValueError(f"found the content encoding {response.headers['Content-Encoding']}, want the plain file")
+        encoding = response.headers.get("Content-Encoding", "identity")
+        # Of a file that is itself compressed some servers call the compression an encoding.
+        if encoding != "identity" and not urlsplit(url).path.endswith(("gz", "bz2", "xz")):
+            raise ValueError(f"found the content encoding {encoding}, want the plain file")
         sent = response.headers.get("Content-Length", "")
         total = int(sent) if sent.isdecimal() else None
         if have and response.status == 206:
@@ -179,6 +189,8 @@ def _request(url: str, part: Path, state: Path, have: int, validator: str, progr
                 part.unlink()
                 raise _BrokenOff("found another part of the file than was asked for")
             total = int(begins[1]) if begins[1] != "*" else have + total if total is not None else None
+        elif response.status != 200:
+            raise ValueError(f"found HTTP {response.status}, want 200")
         else:
             have = 0
             # In this order a kill in between never leaves old bytes beside the new file's mark.

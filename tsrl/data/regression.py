@@ -8,8 +8,9 @@ import numpy as np
 from tsrl.data.hashing import fingerprint
 from tsrl.data.named import find_npz
 from tsrl.data.npz import npz_source, readable, stored_keys
-from tsrl.data.packaged import packaged_source, packaged_targets, stack, test_file
+from tsrl.data.packaged import packaged_source, packaged_targets, test_file
 from tsrl.data.series import check_series
+from tsrl.data.series_files import stack
 from tsrl.errors import InputError, nearest
 
 

@@ -43,8 +43,8 @@ def members(path: Path) -> list[str]:
 
     Raises:
       InputError: no such file, a damaged one, or one with a member that is refused: an absolute path or one through
-        "..", a link, a device, an encrypted or sparse file, a name twice, one over 16 GiB (64 GiB together), or one
-        over 256 MiB that is packed to less than a 200th of its size.
+        "..", a link, a device, an encrypted or sparse file, a name twice, one over 16 GiB, or one over 256 MiB that is
+        packed to less than a 200th of its size; or members that together are over 64 GiB or so packed.
     """
     with _archive(path) as found:
         return [member.name for member in found]
@@ -152,8 +152,10 @@ def _check(found: list[_Member], path: Path) -> None:
         if member.size > _LARGEST_MEMBER:
             raise _refused(path, member.name, f"{member.size} bytes", f"at most {_LARGEST_MEMBER}")
         seen.add(member.name)
-    if sum(member.size for member in found) > _LARGEST_ARCHIVE:
-        raise InputError(f"{path.name}: found over {_LARGEST_ARCHIVE} bytes unpacked, want at most so many")
+    total, packed = sum(member.size for member in found), path.stat().st_size
+    # Members that share their packed bytes are each small.
+    if total > _LARGEST_ARCHIVE or total > max(_SMALL, packed * _LARGEST_RATIO):
+        raise InputError(f"{path.name}: found {total} bytes packed into {packed}, want a lesser size or ratio")
 
 
 def _refused(path: Path, name: str, found: str, wanted: str) -> InputError:
@@ -170,15 +172,17 @@ def _zip(path: Path) -> Iterator[list[_Member]]:
     with zipfile.ZipFile(path) as archive:
         found = []
         for info in archive.infolist():
-            if info.is_dir():
+            # Some programs for Windows write its separator.
+            name = info.filename.replace("\\", "/")
+            if name.endswith("/"):
                 continue
             mode = info.external_attr >> 16
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-                raise _refused(path, info.filename, "a link or a device", "a file")
+                raise _refused(path, name, "a link or a device", "a file")
             if info.flag_bits & 1:
-                raise _refused(path, info.filename, "an encrypted file", "a plain one")
-            _check_ratio(path, info.filename, info.file_size, info.compress_size)
-            found.append(_Member(info.filename, info.file_size, partial(archive.open, info)))
+                raise _refused(path, name, "an encrypted file", "a plain one")
+            _check_ratio(path, name, info.file_size, info.compress_size)
+            found.append(_Member(name, info.file_size, partial(archive.open, info)))
         yield found
 
 
@@ -209,6 +213,8 @@ def _tar(path: Path) -> Iterator[list[_Member]]:
 @contextmanager
 def _gzip(path: Path) -> Iterator[list[_Member]]:
     packed, size, name = path.stat().st_size, 0, path.name[: -len(".gz")]
+    if not packed:
+        raise EOFError
     # The size is not stored: all is unpacked once, and nothing kept.
     with gzip.open(path) as file:
         while block := file.read(1 << 20):
