@@ -14,27 +14,14 @@ from test_har import FACTS, archive, arrays, texts
 from tsrl.data.builders.csv_tables import read_dated_csv, read_lstnet_exchange
 from tsrl.data.builders.epilepsy import read_epilepsy
 from tsrl.data.builders.har import read_har
-from tsrl.data.builders.uea import read_uea
 from tsrl.data.builders.wisdm import read_wisdm
 from tsrl.errors import InputError
 
 DATED = "".join(f"2016-07-0{day} 00:00:00,{day},0.5\n" for day in range(1, 9))
-TS = "@classLabel true left right\n@data\n" + "1,2,3:4,5,6:left\n7,8,9:0.5,-1,1e3:right\n"
-
-
-def in_ts_files(paths):
-    """The training file is damaged, the other is not."""
-    (path,) = paths
-    other = path.with_name("other.ts")
-    other.write_text(TS)
-    return read_uea([path, other], "P", ("left", "right"))
-
-
 FORMATS = {
     "x.csv": ("date,a,OT\n" + DATED, partial(read_dated_csv, columns=("a", "OT"))),
     "x.txt": ("1,2\n3,4\n" * 9, partial(read_lstnet_exchange, columns=("a", "OT"))),
     "x.txt.gz": (gzip.compress(b"1,2\n3,4\n" * 9), partial(read_lstnet_exchange, columns=("a", "OT"))),
-    "P_TRAIN.ts": (TS, in_ts_files),
     "data.csv": ("\n".join([f"Unnamed,{COLUMNS},y", *lines(6)]), read_epilepsy),
     "raw.txt": ("1,Walking,0,1.5,2,3;\n" * 1400, partial(read_wisdm, classes=("Walking",))),
 }
@@ -58,7 +45,7 @@ def outcome(read, path):
 
 patches = st.one_of(
     st.binary(max_size=6),
-    st.sampled_from([b",", b"\n", b":", b";", b'"', b"nan", b"1e99", b"\x00", b"/", b"@data", b"\r"]),
+    st.sampled_from([b",", b"\n", b":", b";", b'"', b"nan", b"1e99", b"\x00", b"/", b"\r"]),
 )
 damage = st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 40), patches), min_size=1, max_size=3)
 

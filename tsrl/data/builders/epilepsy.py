@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tsrl.data.builders.archives import contents
 from tsrl.data.builders.csv_tables import csv_rows
 from tsrl.data.builders.draws import split_64_16_20
+from tsrl.data.builders.inside import contents
 from tsrl.data.builders.spec import Splits, as_float32
 from tsrl.errors import InputError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tsrl.data.builders.archives import contents
+from tsrl.data.builders.inside import contents
 from tsrl.data.builders.spec import Rows, Splits, as_float32
 from tsrl.errors import InputError
 

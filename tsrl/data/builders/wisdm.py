@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsrl.data.builders.archives import contents
 from tsrl.data.builders.draws import split_64_16_20
+from tsrl.data.builders.inside import contents
 from tsrl.data.builders.spec import Splits, as_float32
 from tsrl.errors import InputError
 

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from tsrl.data.builders.archives import contents
+from tsrl.data.builders.inside import contents
 from tsrl.errors import InputError
 
 
