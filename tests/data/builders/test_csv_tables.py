@@ -47,15 +47,24 @@ def test_header_with_lost_characters_and_no_newline_at_the_end(tmp_path):
     assert found.values.tolist() == [[1, -9999]]
 
 
+def test_columns_in_another_order(tmp_path):
+    found = read_dated_csv([write(tmp_path / "x.csv", "OT,date,HUFL\n1,2016-07-01,2\n")], COLUMNS)
+    assert found.values.tolist() == [[2, 1]]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", r"x.csv: found the columns \[\], want"),
-        ("date,OT,HUFL\n", r"x.csv: found the columns .*'OT', 'HUFL'.*want .*'HUFL', 'OT'"),
+        ("date,HUFL,HULL\n", r"x.csv: found the columns .*'HUFL', 'HULL'.*want .*'HUFL', 'OT'"),
+        ("date,HUFL\n", r"x.csv: found the columns"),
+        ("date,HUFL,OT\n" + '"' + "2016-07-01,1,2\n" * 20_000, r"x.csv: found no CSV file \(field larger"),
+        ("date,HUFL,HUFL,OT\n", r"x.csv: found the columns"),
         ("date,HUFL,OT\n2016-07-01,1,2\n2016-07-02,1\n", "x.csv: found 2 cells in row 2, want 3"),
         ("date,HUFL,OT\n2016-07-01,1,2\n2016-07-02,1,abc\n", "x.csv: column 'OT': found 'abc' in row 2, want numbers"),
         ("date,HUFL,OT\n2016-07-01,,2\n", "x.csv: column 'HUFL': found '' in row 1, want numbers"),
         ("date,HUFL,OT\nyesterday,1,2\n", "x.csv: column 'date': found 'yesterday' in row 1, want a date"),
+        ("date,HUFL,OT\n2016-07-01 00:00:00+02:00,1,2\n", "found '2016-07-01 00:00:00.02:00' in row 1, want a date"),
         ("date,HUFL,OT\n2016/13/1 0:00,1,2\n", "x.csv: column 'date': found '2016/13/1 0:00' in row 1"),
     ],
 )

@@ -73,6 +73,7 @@ TRAIN = "UCI HAR Dataset/train"
         (f"{TRAIN}/y_train.txt", "1\n2\n7\n", r"HAR.zip: /train/y_train.txt: found 7 in row 3, want 1 to 6"),
         (f"{TRAIN}/y_train.txt", "1\n0\n1\n", "found 0 in row 2"),
         (f"{TRAIN}/y_train.txt", "1\n1.5\n1\n", "found 1.5 in row 2"),
+        (f"{TRAIN}/y_train.txt", "1\nnan\n1\n", "found nan in row 2"),
         (f"{TRAIN}/y_train.txt", "1\n2\n", r"y_train.txt: found \(2, 1\) rows and columns, want \(3, 1\)"),
         (f"{TRAIN}/subject_train.txt", "", r"subject_train.txt: found an empty file"),
         (
@@ -91,6 +92,12 @@ TRAIN = "UCI HAR Dataset/train"
 def test_wrong_files(tmp_path, name, text, message):
     with pytest.raises(InputError, match=message):
         read(archive(tmp_path / "HAR.zip", texts(arrays()) | {name: text}))
+
+
+def test_numbers_beyond_float32_are_infinite(tmp_path):
+    name = f"{TRAIN}/Inertial Signals/body_gyro_z_train.txt"
+    found = read(archive(tmp_path / "HAR.zip", texts(arrays()) | {name: "1 2 1e300 4\n" * 3}))
+    assert np.isinf(found["train"].x).sum() == 3
 
 
 def test_a_file_is_missing(tmp_path):

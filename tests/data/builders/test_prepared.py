@@ -124,6 +124,7 @@ def test_files_in_the_manual_folder_of_tfds(root, small):
         (TEXT[:-20], None, "cells in row 9|column 'OT'|found 'a'"),
         (TEXT.replace(b"5,-5.5", b"5,x"), None, r"small.csv: column 'OT': found 'x' in row 5, want numbers"),
         (TEXT.replace(b"2020-01-09 00:00:00,9,-9.5\n", b""), None, r"small.csv: shape: found \(8, 2\), want \(9, 2\)"),
+        (TEXT.replace(b"5,-5.5", b"5,1e300"), None, r"small.csv: values: found inf at \(4, 1\), want finite numbers"),
         (b"", None, r"small.csv: found the columns"),
     ],
 )
@@ -171,16 +172,17 @@ def test_a_kill_leaves_nothing_prepared(real_data, root):
     assert kept(root / "tsrl_etth1") == ["1.0.0"]
 
 
+def test_two_processes_at_once(real_data, root):
+    code = "import sys; from tsrl.data.builders import prepare; print(prepare('ETTh1', sys.argv[1]).folder)"
+    both = [subprocess.Popen([sys.executable, "-c", code, real_data], stdout=subprocess.PIPE, text=True) for _ in "ab"]
+    assert [process.communicate()[0] for process in both] == [f"{root / 'tsrl_etth1' / '1.0.0'}\n"] * 2
+    assert kept(root / "tsrl_etth1") == ["1.0.0"]
+    assert read_forecasting("ETTh1").values.shape == (17_420, 7)
+
+
 WITHOUT = """
 import sys
 from pathlib import Path
-
-class NoTensorFlow:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "tensorflow":
-            raise ModuleNotFoundError(name, name=name)
-
-sys.meta_path.insert(0, NoTensorFlow())
 from tsrl.data.builders import prepare, read_forecasting
 prepare("ETTh1", Path(sys.argv[1]))
 print(read_forecasting("ETTh1").values.shape)
@@ -205,6 +207,17 @@ def rows(count, seed, group):
     return Rows(
         x, np.arange(count, dtype=np.int32) % 3, np.array([f"ä{n % 4}" for n in range(count)]) if group else None
     )
+
+
+def test_another_file_format_where_array_record_is_missing(root, small, local_web, monkeypatch):
+    from tsrl.data.builders import tfds_builders
+
+    local_web.pages["/x"] = Page(TEXT)
+    small(local_web.address + "/x")
+    monkeypatch.setattr(tfds_builders, "find_spec", lambda name: None)
+    ready = prepare("Exchange")
+    assert any(".parquet" in path.name for path in ready.folder.iterdir())
+    np.testing.assert_array_equal(read_forecasting("Exchange").values[:, 0], range(1, 10))
 
 
 @pytest.mark.parametrize("group", [False, True])
@@ -253,3 +266,17 @@ def test_reading_checks_the_facts_again(small, replace, local_web):
     replace("Exchange", facts=SPECS["Exchange"].facts._replace(last="2021-01-01T00:00:00"))
     with pytest.raises(InputError, match=r"prepared Exchange: dates: found .* want .*2021-01-01"):
         read_forecasting("Exchange")
+
+
+@pytest.mark.parametrize("ending", [".array_record-00000-of-00001", "dataset_info.json", "metadata.json"])
+@pytest.mark.parametrize("keep", [0, 0.5])
+def test_damaged_prepared_files(small, local_web, ending, keep):
+    local_web.pages["/x"] = Page(TEXT)
+    small(local_web.address + "/x")
+    (path,) = (path for path in prepare("Exchange").folder.iterdir() if path.name.endswith(ending))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+    again = prepare if ending == "metadata.json" else read_forecasting
+    with pytest.raises(
+        InputError, match=r"prepared Exchange: found damaged files, want it prepared anew after .*1.0.0 is"
+    ):
+        again("Exchange")

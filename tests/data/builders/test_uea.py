@@ -1,7 +1,6 @@
-"""The UEA archive's .ts files, compared with aeon's reader."""
+"""Sets of the UEA archive in their published archives."""
 
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,12 @@ from tsrl.data.builders.specs import SPECS
 from tsrl.data.builders.uea import read_uea
 from tsrl.errors import InputError
 
-HEADER = "%comment\n@problemName P\n@univariate false\n@equalLength true\n@classLabel true left right\n@data\n"
+pytest.importorskip("aeon")
+
+
+def header(labels):
+    kinds = "@timestamps false\n@missing false\n@univariate false\n@equalLength true\n"
+    return f"#comment\n@problemName P\n{kinds}@classLabel true {' '.join(labels)}\n@data\n"
 
 
 def archive(path, train, test, name="P"):
@@ -22,81 +26,57 @@ def archive(path, train, test, name="P"):
     return path
 
 
-def read(tmp_path, lines, classes=("left", "right")):
-    return read_uea([archive(tmp_path / "P.zip", HEADER + lines, HEADER + "1,2,3:4,5,6:left\n")], "P", classes)
+def read(tmp_path, lines, labels=("left", "right"), classes=("left", "right")):
+    train = header(labels) + lines
+    return read_uea([archive(tmp_path / "P.zip", train, train)], "P", classes)
 
 
 def test_series_and_labels(tmp_path):
-    found = read(tmp_path, "1,2,3:-4.5,1e2,6:Right\n\n7,8,9:0,0,1:left\n")
-    np.testing.assert_array_equal(found["train"].x[0], np.array([[1, -4.5], [2, 100], [3, 6]], np.float32))
-    assert found["train"].y.tolist() == [1, 0]
-    assert found["test"].x.shape == (1, 3, 2)
-    assert found["test"].group is None
-
-
-def test_two_files_instead_of_an_archive(tmp_path):
-    paths = [tmp_path / "P_TRAIN.ts", tmp_path / "P_TEST.ts"]
-    paths[0].write_text(HEADER + "1,2:left\n")
-    paths[1].write_text(HEADER + "3,4:right\n5,6:left\n")
-    found = read_uea(paths, "P", ("left", "right"))
-    assert (found["train"].x.shape, found["test"].y.tolist()) == ((1, 2, 1), [1, 0])
+    found = read(tmp_path, "1,2,3:-4.5,1e2,6:right\n7,8,9:0,0,1:left\n", ("right", "left"))
+    for split in ("train", "test"):
+        np.testing.assert_array_equal(found[split].x[0], np.array([[1, -4.5], [2, 100], [3, 6]], np.float32))
+        assert found[split].x.shape == (2, 3, 2)
+        assert found[split].y.tolist() == [1, 0]
+        assert found[split].group is None
 
 
 @pytest.mark.parametrize(
     ("labels", "classes", "ids"),
     [
-        (("8.0", "9"), tuple("0123456789"), [8, 9]),
+        (("8.0", "9.0"), tuple("0123456789"), [8, 9]),
         (("5", "3"), ("3", "5"), [1, 0]),
         (("0.0", "1.0"), ("left", "right"), [0, 1]),
+        (("Right", "LEFT"), ("left", "right"), [1, 0]),
     ],
 )
-def test_numbers_as_labels(tmp_path, labels, classes, ids):
-    train = "@data\n" + "".join(f"1,2:{label}\n" for label in labels)
-    found = read_uea([archive(tmp_path / "P.zip", train, train)], "P", classes)
+def test_other_ways_to_write_labels(tmp_path, labels, classes, ids):
+    found = read(tmp_path, "".join(f"1,2:3,4:{label}\n" for label in labels), labels, classes)
     assert found["train"].y.tolist() == ids
 
 
 @pytest.mark.parametrize(
-    ("lines", "message"),
+    ("lines", "labels", "message"),
     [
-        ("1,2:3,4:up\n", r"P.zip: P_TRAIN.ts: line 7: found the label 'up', want one of left, right"),
-        ("1,2:3,4:2\n", "found the label '2'"),
-        ("1,2:3,4:0.5\n", "found the label '0.5'"),
-        ("1,2:3,x:left\n", "line 7: channel 1: could not convert string to float: 'x'"),
-        ("1,2:3,4:left\n1,2:3,:left\n", "line 8: channel 1"),
-        ("1,2:3,4,5:left\n", r"line 7: found channels of \[2, 3\] steps, want one length"),
-        ("1,2:3,4:left\n1,2:left\n", r"line 8: found \(2, 1\) steps and channels, want \(2, 2\)"),
-        ("left\n", "line 7: found channels of"),
-        ("", "found no series after @data"),
+        ("1,2:3,4:up\n", ("up", "down"), r"P.zip: found the label 'up', want one of left, right"),
+        ("1,2:3,4:2\n", ("2",), "P.zip: found the label '2'"),
+        ("1,2:3,4:0.5\n", ("0.5",), "P.zip: found the label '0.5'"),
+        ("1,2:3,x:left\n", ("left", "right"), "P_TRAIN.ts: found"),
+        ("", ("left", "right"), "P_TRAIN.ts: found"),
     ],
 )
-def test_wrong_lines(tmp_path, lines, message):
+def test_wrong_lines(tmp_path, lines, labels, message):
     with pytest.raises(InputError, match=message):
-        read(tmp_path, lines)
+        read(tmp_path, lines, labels)
 
 
-def test_not_a_ts_file(tmp_path):
-    with pytest.raises(InputError, match=r"P_TRAIN.ts: found no line @data"):
+def test_wrong_archives(tmp_path):
+    with pytest.raises(InputError, match=r"P_TRAIN.ts: found no @classLabel"):
         read_uea([archive(tmp_path / "P.zip", "words", "words")], "P", ("left",))
-
-
-@pytest.mark.parametrize("name", ["BasicMotions", "UnitTest"])
-def test_equals_aeons_reader(tmp_path, name):
-    """On the sets inside the installed package."""
-    if find_spec("aeon") is None:
-        pytest.skip("aeon is not installed")
-    from aeon.datasets import load_from_ts_file
-
-    folder = Path(find_spec("aeon").origin).parent / "datasets" / "data" / name
-    files = {split: folder / f"{name}_{split}.ts" for split in ("TRAIN", "TEST")}
-    expected = {split: load_from_ts_file(str(path)) for split, path in files.items()}
-    classes = tuple(sorted(set(expected["TRAIN"][1])))
-    path = archive(tmp_path / f"{name}.zip", *(file.read_bytes() for file in files.values()), name)
-    found = read_uea([path], name, classes)
-    for split, (x, y) in expected.items():
-        rows = found[split.lower()]
-        np.testing.assert_array_equal(rows.x, x.transpose(0, 2, 1).astype(np.float32))
-        assert [classes[label] for label in rows.y] == list(y)
+    with pytest.raises(InputError, match=r"P.zip: found 0 files named ...Q_TRAIN.ts"):
+        read_uea([tmp_path / "P.zip"], "Q", ("left",))
+    targets = header(()).replace("@classLabel true ", "@targetLabel true") + "1,2:3,4:0.5\n"
+    with pytest.raises(InputError, match=r"P.zip: found no labels, want one of left, right"):
+        read_uea([archive(tmp_path / "P.zip", targets, targets)], "P", ("left", "right"))
 
 
 @pytest.mark.parametrize("name", ["PenDigits", "FingerMovements"])
@@ -110,13 +90,14 @@ def test_real_values_in_the_published_format(real_data, tmp_path, name):
             x, y = stored[f"x_{split}"], stored[f"y_{split}"]
             assert x.shape == (facts.rows[split], facts.length, len(facts.channels))
             assert set(y.tolist()) == set(range(len(facts.classes)))
-            expected[split] = (x[:20], y[:20])
+            expected[split] = (x[:40], y[:40])
             lines = [
                 ":".join([*(",".join(map(repr, map(float, channel))) for channel in series.T), facts.classes[label]])
                 for series, label in zip(*expected[split], strict=True)
             ]
-            texts.append("@data\n" + "\n".join(lines))
-    found = SPECS[name].sources[0].read([archive(tmp_path / f"{name}.zip", *texts, name)])
-    for split, (x, y) in expected.items():
-        np.testing.assert_array_equal(found[split].x, x)
-        np.testing.assert_array_equal(found[split].y, y)
+            texts.append(header(facts.classes) + "\n".join(lines) + "\n")
+    for source in SPECS[name].sources:
+        found = source.read([archive(tmp_path / source.files[0].name, *texts, name)])
+        for split, (x, y) in expected.items():
+            np.testing.assert_array_equal(found[split].x, x)
+            np.testing.assert_array_equal(found[split].y, y)

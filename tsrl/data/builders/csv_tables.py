@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tsrl.data.builders.members import contents
-from tsrl.data.builders.spec import Series
+from tsrl.data.builders.inside import contents
+from tsrl.data.builders.spec import Series, as_float32
 from tsrl.errors import InputError
 
 
@@ -18,7 +18,8 @@ def read_dated_csv(paths: Sequence[Path], columns: tuple[str, ...]) -> Series:
 
     Args:
       paths: of the file, plain or alone in an archive; latin-1, in which every byte is a character.
-      columns: wanted after `date`; characters beyond ASCII are not compared, which Weather's file has lost.
+      columns: wanted besides `date`, in the order to return them; characters beyond ASCII are not compared, which
+        Weather's file has lost.
 
     Returns:
       The series, under the wanted names.
@@ -65,32 +66,48 @@ def read_lstnet_exchange(paths: Sequence[Path], columns: tuple[str, ...]) -> Ser
     """
     (path,) = paths
     content = contents(path, [""])[0]
-    rows = list(_rows(path.name, io.StringIO(content.decode("latin-1")), len(columns)))
-    values = np.array([_numbers(path.name, line, cells, columns) for line, cells in rows], np.float32)
+    rows = list(_rows(path.name, csv_rows(path.name, content), len(columns)))
+    values = as_float32([_numbers(path.name, line, cells, columns) for line, cells in rows])
     start = np.datetime64("1990-01-01", "s")
     return Series(values.reshape(-1, len(columns)), start + np.arange(len(rows)) * np.timedelta64(86_400, "s"), columns)
+
+
+def csv_rows(source: str, content: bytes) -> Iterator[list[str]]:
+    """The rows of a CSV file in latin-1, in which every byte is a character.
+
+    Raises:
+      InputError: quotes that swallow the file.
+    """
+    try:
+        yield from csv.reader(io.StringIO(content.decode("latin-1"), newline=""))
+    except csv.Error as error:
+        raise InputError(f"{source}: found no CSV file ({error})") from error
 
 
 def _table(
     source: str, content: bytes, date: str, columns: tuple[str, ...], parse: Callable[[str], datetime.datetime]
 ) -> Series:
-    lines = io.StringIO(content.decode("latin-1"), newline="")
-    header = next(csv.reader(lines), [])
-    if [_ascii(name) for name in header] != [_ascii(name) for name in (date, *columns)]:
+    lines = csv_rows(source, content)
+    header = next(lines, [])
+    plain = [_ascii(name) for name in header]
+    wanted = [_ascii(name) for name in (date, *columns)]
+    if sorted(plain) != sorted(wanted):
         raise InputError(f"{source}: found the columns {header}, want {[date, *columns]}")
+    order = [plain.index(name) for name in wanted]
     time, values = [], []
-    for row, cells in _rows(source, lines, len(header)):
+    for row, found in _rows(source, lines, len(header)):
+        moment, *cells = (found[place] for place in order)
         try:
-            time.append(parse(cells[0]))
+            time.append(parse(moment))
         except ValueError as error:
-            raise InputError(f"{source}: column {date!r}: found {cells[0]!r} in row {row}, want a date") from error
-        values.append(_numbers(source, row, cells[1:], columns))
-    return Series(np.array(values, np.float32).reshape(-1, len(columns)), np.array(time, "datetime64[s]"), columns)
+            raise InputError(f"{source}: column {date!r}: found {moment!r} in row {row}, want a date") from error
+        values.append(_numbers(source, row, cells, columns))
+    return Series(as_float32(values).reshape(-1, len(columns)), np.array(time, "datetime64[s]"), columns)
 
 
-def _rows(source: str, lines: io.StringIO, width: int) -> Iterator[tuple[int, list[str]]]:
+def _rows(source: str, lines: Iterator[list[str]], width: int) -> Iterator[tuple[int, list[str]]]:
     """Number, from 1, and cells of each row that is not empty."""
-    for row, cells in enumerate(csv.reader(lines), 1):
+    for row, cells in enumerate(lines, 1):
         if cells and len(cells) != width:
             raise InputError(f"{source}: found {len(cells)} cells in row {row}, want {width}")
         if cells:
@@ -120,7 +137,10 @@ def _ascii(name: str) -> str:
 def _iso_or_slashes(text: str) -> datetime.datetime:
     if "/" in text:  # Autoformer's Exchange: 1990/1/1 0:00
         return datetime.datetime.strptime(text, "%Y/%m/%d %H:%M")
-    return datetime.datetime.fromisoformat(text)
+    moment = datetime.datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        raise ValueError("a time zone")
+    return moment
 
 
 def _day_first(text: str) -> datetime.datetime:

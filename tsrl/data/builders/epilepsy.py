@@ -1,16 +1,15 @@
 """Epileptic Seizure Recognition: seconds of EEG recordings in a CSV file."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tsrl.data.builders.csv_tables import csv_rows
 from tsrl.data.builders.draws import split_64_16_20
-from tsrl.data.builders.members import contents
-from tsrl.data.builders.spec import Splits
+from tsrl.data.builders.inside import contents
+from tsrl.data.builders.spec import Splits, as_float32
 from tsrl.errors import InputError
 
 _STEPS = 178
@@ -32,7 +31,7 @@ def read_epilepsy(paths: Sequence[Path]) -> Splits:
         unknown class; the message names the file, the row (1 is the first after the header) and the column.
     """
     (path,) = paths
-    lines = csv.reader(io.StringIO(contents(path, [".csv"])[0].decode("latin-1"), newline=""))
+    lines = csv_rows(path.name, contents(path, [".csv"])[0])
     columns = [f"X{step}" for step in range(1, _STEPS + 1)]
     header = next(lines, [])
     # The name's column has had several headings, one of them empty.
@@ -64,4 +63,4 @@ def read_epilepsy(paths: Sequence[Path]) -> Splits:
         group.append(name[1])
     if len(x) < 5:
         raise InputError(f"{path.name}: found {len(x)} rows, want enough to split")
-    return split_64_16_20(np.array(x, np.float32)[..., None], np.array(y, np.int32), np.array(group))
+    return split_64_16_20(as_float32(x)[..., None], np.array(y, np.int32), np.array(group))

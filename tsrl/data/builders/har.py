@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tsrl.data.builders.members import contents
-from tsrl.data.builders.spec import Rows, Splits
+from tsrl.data.builders.inside import contents
+from tsrl.data.builders.spec import Rows, Splits, as_float32
 from tsrl.errors import InputError
 
 
@@ -39,14 +39,13 @@ def read_har(paths: Sequence[Path], channels: tuple[str, ...], classes: tuple[st
             if table.shape != wanted:
                 raise InputError(f"{path.name}: {name}: found {table.shape} rows and columns, want {wanted}")
         *windows, y, subject = tables
-        labels = y[:, 0].astype(np.int32) - 1
-        unknown = np.flatnonzero((labels < 0) | (labels >= len(classes)) | (labels + 1 != y[:, 0]))
+        unknown = np.flatnonzero(~np.isin(y[:, 0], np.arange(1, len(classes) + 1)))
         if len(unknown):
             row = unknown[0]
             wanted_ids = f"want 1 to {len(classes)}"
             raise InputError(f"{path.name}: {names[-2]}: found {y[row, 0]:g} in row {row + 1}, {wanted_ids}")
-        x = np.stack(windows, -1).astype(np.float32)
-        splits[split] = Rows(x, labels, np.array([f"{number:g}" for number in subject[:, 0]]))
+        x = as_float32(np.stack(windows, -1))
+        splits[split] = Rows(x, y[:, 0].astype(np.int32) - 1, np.array([f"{number:g}" for number in subject[:, 0]]))
     return splits
 
 

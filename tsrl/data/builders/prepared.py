@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from tsrl.data.builders.spec import ClassifyFacts, ForecastFacts, Rows, Series, Spec, check_facts
 from tsrl.data.builders.specs import spec_of
+from tsrl.data.npz import readable
 from tsrl.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,8 +90,9 @@ def prepare(name: str, manual: str | Path | None = None, progress: "Progress | N
             builder.progress = progress
             manual_dir = None if manual is None else str(Path(manual).resolve())
             builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
-    files = _builder(spec).info.metadata["files"]
-    return Prepared(folder, {file: (known["sha256"], known["state"]) for file, known in files.items()})
+    with _reading(spec):
+        files = _builder(spec).info.metadata["files"]
+        return Prepared(folder, {file: (known["sha256"], known["state"]) for file, known in files.items()})
 
 
 def is_prepared(name: str) -> bool:
@@ -167,8 +170,13 @@ def _examples(spec: Spec, split: str) -> list[dict[str, Any]]:
         raise InputError(
             f"dataset: found {spec.name} not prepared in {tfds_folder()}, want prepare({spec.name!r}) first"
         )
-    source = _builder(spec).as_data_source(split=split)
-    return [source[row] for row in range(len(source))]
+    with _reading(spec):
+        source = _builder(spec).as_data_source(split=split)
+        return [source[row] for row in range(len(source))]
+
+
+def _reading(spec: Spec) -> AbstractContextManager[None]:
+    return readable(f"prepared {spec.name}", f"damaged files, want it prepared anew after {_folder(spec)} is removed")
 
 
 def _builder(spec: Spec) -> "PublishedBuilder":

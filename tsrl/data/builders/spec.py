@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -138,6 +138,12 @@ class Spec(NamedTuple):
     def builder(self) -> str:
         """Its name among TensorFlow's data sets."""
         return f"tsrl_{self.name.lower()}"
+
+
+def as_float32(values: Any) -> np.ndarray:
+    """An array of float32; numbers beyond it become infinite, which `check_facts` refuses with their place."""
+    with np.errstate(over="ignore"):
+        return np.asarray(values).astype(np.float32, copy=False)
 
 
 def check_facts(spec: Spec, contents: Series | Splits, source: str) -> None:

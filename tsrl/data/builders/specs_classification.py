@@ -23,10 +23,7 @@ def _uea(name: str, record: int, description: str, citation: str, licence: str, 
         f"https://timeseriesclassification.com/aeon-toolkit/{name}.zip",
         f"{archive}/Downloads/{name}.zip",
     )
-    single = tuple(
-        File(f"{name}_{split}.ts", (f"https://zenodo.org/records/{record}/files/{name}_{split}.ts",))
-        for split in ("TRAIN", "TEST")
-    )
+    deposit = File(f"{name}_zenodo.zip", (f"https://zenodo.org/api/records/{record}/files-archive",))
     return Spec(
         name=name,
         version="1.0.0",
@@ -34,7 +31,7 @@ def _uea(name: str, record: int, description: str, citation: str, licence: str, 
         citation=f"{citation}\n{_UEA}",
         licence=licence,
         homepage=f"{archive}/description.php?Dataset={name}",
-        sources=(Source((File(f"{name}.zip", urls),), read), Source(single, read)),
+        sources=(Source((File(f"{name}.zip", urls),), read), Source((deposit,), read)),
         facts=facts,
     )
 
@@ -151,6 +148,16 @@ _EPILEPSY = Spec(
                         "http://archive.ics.uci.edu/ml/machine-learning-databases/00388/data.csv",
                     ),
                     also=("Epileptic Seizure Recognition.csv",),
+                ),
+            ),
+            read_epilepsy,
+        ),
+        Source(
+            (
+                File(
+                    "epileptic_seizure_recognition.zip",
+                    ("https://archive.ics.uci.edu/static/public/388/epileptic+seizure+recognition.zip",),
+                    also=("epileptic+seizure+recognition.zip",),
                 ),
             ),
             read_epilepsy,

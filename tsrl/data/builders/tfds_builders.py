@@ -89,10 +89,10 @@ class PublishedBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _generate_examples(self, rows: Rows) -> Iterator[tuple[int, dict[str, Any]]]:
         for row, (x, y) in enumerate(zip(rows.x, rows.y, strict=True)):
-            yield (
-                row,
-                {"id": row, "x": x, "y": int(y)} | ({} if rows.group is None else {"group": str(rows.group[row])}),
-            )
+            example = {"id": row, "x": x, "y": int(y)}
+            if rows.group is not None:
+                example["group"] = str(rows.group[row])
+            yield row, example
 
 
 def _tensor(shape: tuple[int, ...], dtype: type, doc: str) -> tfds.features.Tensor:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tsrl.data.builders.draws import split_64_16_20
-from tsrl.data.builders.members import contents
-from tsrl.data.builders.spec import Splits
+from tsrl.data.builders.inside import contents
+from tsrl.data.builders.spec import Splits, as_float32
 from tsrl.errors import InputError
 
 _WINDOW = 256
@@ -51,7 +51,7 @@ def read_wisdm(paths: Sequence[Path], classes: tuple[str, ...]) -> Splits:
         for run_of_user in of_user:
             segments: dict[str, list[np.ndarray]] = {}
             for activity, same in groupby(run_of_user, lambda record: record.activity):
-                values = np.array([record.acceleration for record in same], np.float32)
+                values = as_float32([record.acceleration for record in same])
                 segments.setdefault(activity, []).append(values)
             for activity, arrays in segments.items():
                 for values in arrays:
