@@ -196,8 +196,8 @@ class Config(Evaluation):
       dataset: a name (`tsrl datasets` lists them) or the path of a file.
       datasets: several, separated by commas: a run each, and a comparison of all.
       data_dir: folder searched for the data set's file; default: the environment variable TSRL_DATA_DIR.
-      pretrain: settings of the task `pretrain`, which trains and scores nothing; its data set may be a folder of .parquet
-        files with a series a row, larger than memory.
+      pretrain: settings of the task `pretrain`, which trains and scores nothing; its data set may be a folder of
+        .parquet files with a series a row, larger than memory.
       table: what the columns mean, where the data set is a .csv, .csv.gz or .parquet file.
       controls: score an untrained encoder and methods without an encoder beside the trained one.
       selection: "paper" keeps every checkpoint and reports the one that is best on *test*, as some papers do; every

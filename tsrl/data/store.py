@@ -185,3 +185,21 @@ def open_store(path: Path | str, channels: int | None = None, *, cache_bytes: in
     if length < 2:
         raise InputError(f"store {path}: found {length} time steps in the longest series, want at least 2")
     return Store(path, groups, length, known, cache_bytes, digest.digest())
+
+
+def is_store(path: Path | str) -> bool:
+    """Whether `open_store` is meant for a path: a folder with .parquet files, or one such file with lists in `x`."""
+    path = Path(path)
+    if path.is_dir():
+        return any(path.glob("*.parquet"))
+    if not (path.suffix == ".parquet" and path.is_file()):
+        return False
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError):
+        return False
+    kind = schema.field("x").type if "x" in schema.names else pa.null()
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)

@@ -7,11 +7,7 @@ import zipfile
 
 import pytest
 
-<<<<<<<< HEAD:tests/data/builders/test_members.py
-from tsrl.data.builders.members import contents
-========
 from tsrl.data.builders.inside import contents
->>>>>>>> builders:tests/data/builders/test_inside.py
 from tsrl.errors import InputError
 
 
