@@ -124,7 +124,7 @@ class Store:
             return found
 
 
-def open_store(path: Path | str, channels: int | None = None, *, cache_bytes: int = 128 * 2**20) -> Store:
+def open_store(path: Path | str, channels: int | None = None, *, cache_bytes: int = 64 * 2**20) -> Store:
     """Opens a data set without reading its series.
 
     A row is a series, in the column `x`: a list of T * C numbers (all channels of the first step, then of the second,
