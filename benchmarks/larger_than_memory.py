@@ -4,7 +4,7 @@ Random walks are written to a folder of Parquet files, standardised (which reads
 trained on them, for which a part of them is read. The folder is deleted at the end. The peak includes Python, jax,
 compilation and the reading; the process that writes the files is another one.
 
-Command: python benchmarks/larger_than_memory.py [--gigabytes 0.05 5] [--updates 600] [--keep] [--json FILE]
+Command: python benchmarks/larger_than_memory.py [--gigabytes 0.05 5] [--updates 800] [--keep] [--json FILE]
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from timing import flags, in_child, killed_first, peak_bytes, show, timed, write
 
-STEPS, CHANNELS, BATCH = 250, 4, 64
+STEPS, CHANNELS, BATCH = 250, 4, 32
 _ROW_BYTES = 4 * STEPS * CHANNELS
 _AT_ONCE = 10_000
 _COMPILED_ANEW = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
@@ -88,7 +88,7 @@ def main() -> None:
     parser = flags(__doc__, repeats=1)
     parser.add_argument("--child", type=json.loads)
     parser.add_argument("--gigabytes", type=float, nargs="*", default=[0.05, 5.0], help="sizes as arrays of float32")
-    parser.add_argument("--updates", type=int, default=600)
+    parser.add_argument("--updates", type=int, default=800)
     parser.add_argument("--folder", type=Path, help="where the stores are written; default: the temporary folder")
     parser.add_argument("--keep", action="store_true", help="leave the stores there")
     asked = parser.parse_args()

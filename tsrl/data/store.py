@@ -27,7 +27,7 @@ class Store:
       groups: row groups with at least one row.
       length: T.
       channels: C.
-      cache_bytes: most memory for decoded row groups.
+      cache_bytes: see Attributes.
       digest: of the files.
 
     Attributes:
@@ -36,6 +36,7 @@ class Store:
       starts: `[G + 1]` int64, the first row of each row group, and the number of rows.
       window: row groups that are shuffled together, as many as the cache holds.
       row_bytes: of one series in memory.
+      cache_bytes: most memory for decoded row groups.
       fingerprint: SHA-256 of the files' sizes and footers, T, C and the window: what decides the batches of a run. A
         value that was changed in place without a trace in the footer (its statistics hold the least and the largest
         value of each row group) is not seen.
@@ -47,13 +48,13 @@ class Store:
         self.path, self.length, self.channels = path, length, channels
         self.row_bytes = 4 * length * channels
         self.starts = np.cumsum([0, *(group.rows for group in groups)])
-        self._groups, self._cache_bytes = groups, cache_bytes
+        self._groups, self.cache_bytes = groups, cache_bytes
         for group in groups:
             if group.rows * self.row_bytes > cache_bytes:
                 raise InputError(
                     f"{group.place}: found {group.rows} series of {length} steps and {channels} channels, "
                     f"{group.rows * self.row_bytes:,} bytes in memory, want at most cache_bytes = {cache_bytes:,}: "
-                    "write smaller row groups, or allow more memory"
+                    "write it anew with smaller row groups (write_store), or allow more memory"
                 )
         self.window = int(cache_bytes // (self.row_bytes * np.diff(self.starts).max()))
         self.window = min(self.window, len(groups))
@@ -67,11 +68,6 @@ class Store:
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, {len(self)} series, length {self.length}, channels {self.channels})"
-
-    @property
-    def cache_bytes(self) -> int:
-        """Most memory for decoded row groups."""
-        return self._cache_bytes
 
     def take(self, rows: Any) -> np.ndarray:
         """Series by their numbers.
@@ -117,14 +113,14 @@ class Store:
                 return self._cache[number]
             group = self._groups[number]
             held = sum(kept.nbytes for kept in self._cache.values())
-            while held + group.rows * self.row_bytes > self._cache_bytes:
+            while held + group.rows * self.row_bytes > self.cache_bytes:
                 held -= self._cache.popitem(last=False)[1].nbytes
             found = read_group(group, self.channels, self.length)
             self._cache[number] = found
             return found
 
 
-def open_store(path: Path | str, channels: int | None = None, *, cache_bytes: int = 128 * 2**20) -> Store:
+def open_store(path: Path | str, channels: int | None = None, *, cache_bytes: int = 64 * 2**20) -> Store:
     """Opens a data set without reading its series.
 
     A row is a series, in the column `x`: a list of T * C numbers (all channels of the first step, then of the second,

@@ -154,8 +154,6 @@ def read_group(group: Group, channels: int, length: int) -> np.ndarray:
     Raises:
       InputError: damaged, other channels, longer series, infinite values, or a series without any observed step.
     """
-    import pyarrow as pa
-
     values, steps, found = _read(group)
     if found != channels:
         raise InputError(f"{group.place}: found {found} channels, want {channels}")
@@ -168,9 +166,6 @@ def read_group(group: Group, channels: int, length: int) -> np.ndarray:
             x.reshape(-1)[:] = values
         else:
             x[np.arange(length) < steps[:, None]] = values.reshape(-1, channels)
-    del values
-    # The pool would keep the decoded pages for later.
-    pa.default_memory_pool().release_unused()
     if not np.isfinite(x).all():
         infinite, observed = np.isinf(x).any((1, 2)), ~np.all(np.any(np.isnan(x), axis=2), axis=1)
         if infinite.any():

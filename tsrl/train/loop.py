@@ -82,8 +82,8 @@ def fit(
         updates and after the last; the step's row holds its numbers as `health`. It cannot change the training.
       at_once: most updates in one call of the compiled program; default: 1 on CPUs, else 10. It changes no result.
       resident: whether the data set lives on the devices or is fed to them call by call, which changes no result;
-        default: whether it takes at most a quarter of their memory. A method that plans its epochs is given it on the
-        host then.
+        default: whether it takes at most a quarter of their memory; never for `Rows`. A method that plans its epochs is
+        given it on the host then.
 
     Returns:
       The final state and what happened.
@@ -93,7 +93,7 @@ def fit(
         are made of several rows of a data set that does not fit on the devices.
       TrainingDiverged: a loss, gradient or weight is not finite; the last checkpoint is from before.
     """
-    resident = fits(data, devices) if resident is None else resident
+    resident = fits(data, devices) if resident is None else resident and isinstance(data, Batch)
     check(method, data, steps, batch_size, seeds, devices, resident)
     run = Run(
         method, data, optimizer, steps, batch_size, seeds, devices, axis_name, meta or {}, at_once, resident=resident
