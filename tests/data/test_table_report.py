@@ -84,6 +84,13 @@ def test_the_step_in_words(step, stamps, text):
     assert read_table({"t": time, "x": [1.0, 2, 3]}, time="t").report.step == text
 
 
+def test_no_gaps_are_told_where_time_has_no_step():
+    events = {"t": np.cumsum(np.random.default_rng(0).exponential(10, 200)), "x": np.arange(200.0)}
+    report = read_table(events, time="t", irregular="delta").report
+    assert (report.gap_count, report.irregular_steps) == (0, 198)
+    assert read_table(events, time="t", irregular="delta", every=1).report.gap_count > 150
+
+
 def test_one_row_has_no_step():
     assert read_table({"t": [5], "x": [1.0]}, time="t").report.step is None
 

@@ -36,7 +36,8 @@ class Grid(NamedTuple):
 
     Attributes:
       step: the length that was asked for, or the median one; None where no series has two rows.
-      gaps: `[G]` the rows (their index) before which whole steps are missing.
+      gaps: `[G]` the rows (their index) before which whole steps are missing; none where fewer than half of the steps
+        are, to the nearest whole number, one median step.
       missing: `[G]` how many.
       irregular: `[I]` the rows whose time is not one step after the row before.
     """
@@ -81,7 +82,7 @@ def without_duplicates(rows: Rows, how: str, what: str, changes: list[str]) -> R
 
     Args:
       rows: as `in_order` returns them.
-      how: "error", "first", "last" or "mean".
+      how: "error", "first", "last", "mean" or "sum".
       what: the columns of series and time, for messages.
       changes: what was done is added to it.
 
@@ -100,10 +101,11 @@ def without_duplicates(rows: Rows, how: str, what: str, changes: list[str]) -> R
     same = int(((before == after) | (np.isnan(before) & np.isnan(after))).all(-1).sum())
     found = f"{len(doubles)} rows with the series and time of another ({row_list(rows.row[doubles])}; {same} repeat all"
     if how == "error":
-        raise InputError(f"{what}: found {found} values), want one; on_duplicate=first, last or mean chooses")
-    changes.append(f"{found} values): {'merged to their mean' if how == 'mean' else f'the {how} of them kept'}")
-    if how == "mean":
-        return rows.take(starts)._replace(values=aggregated(rows.values, starts, "mean"))
+        raise InputError(f"{what}: found {found} values), want one; on_duplicate=first, last, mean or sum chooses")
+    if how in ("mean", "sum"):
+        changes.append(f"{found} values): merged to their {how}")
+        return rows.take(starts)._replace(values=aggregated(rows.values, starts, how))
+    changes.append(f"{found} values): the {how} of them kept")
     return rows.take(starts if how == "first" else np.r_[starts[1:], len(rows.row)] - 1)
 
 
@@ -123,6 +125,9 @@ def stepping(rows: Rows, every: float | None) -> Grid:
     step = float(np.partition(steps, (len(steps) - 1) // 2)[(len(steps) - 1) // 2]) if every is None else every
     missing = np.rint(steps / step).astype(np.int64) - 1
     gaps = missing > 0
+    # Where few steps are near the median it is no step of a grid that others miss.
+    if every is None and (missing == 0).mean() < 0.5:
+        gaps = np.zeros(len(steps), bool)
     return Grid(step, inside[gaps], missing[gaps], inside[np.abs(steps - step) > _tolerance(rows.time, step)])
 
 
