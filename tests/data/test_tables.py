@@ -122,11 +122,18 @@ WRONG = {
         {"group": "y"},
         r"'y' \(group\): found 2.5 in row 1, want text or whole",
     ),
-    "all missing": (
-        {**LONG, "x": [1, np.nan, 1, np.nan, 1], "y": LONG["x"] * np.nan},
-        {},
-        r"no value in 1 series \(a\)",
+    "empty series": (
+        {**LONG, "x": [1, np.nan, 1, np.nan, 1]},
+        {"values": "x"},
+        r"found no value in 1 series \(a\), want",
     ),
+    "empty channel": (
+        {**LONG, "y": [np.nan] * 5},
+        {},
+        "table: column 'y': found no value in any row, want some, or other",
+    ),
+    "sums": ({**TWICE, "x": [0, 3e38, 3e38, 0]}, {"on_duplicate": "sum"}, "table: found sums that float32 cannot hold"),
+    "far": ({**JUMPS, "when": [0.0, 1, 2, 4e18]}, {"irregular": "resample", "every": 1e-12}, "padded more than"),
     "empty": ({"who": [], "when": [], "x": []}, {}, "table: found no rows, want at least one"),
     "unequal": ({"who": ["a"], "when": [1, 2], "x": [1, 2]}, {}, "table: found columns of unequal length"),
     "two axes": ({**LONG, "x": np.ones((5, 1))}, {}, r"column 'x': found shape \(5, 1\), want one axis"),

@@ -1,5 +1,6 @@
 """Rows of a table in the order of series and time: duplicates, gaps and steps of unequal length."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from tsrl.errors import InputError
 
 # Time stamps that are broken numbers are equal to a step but for rounding.
 _ROUNDING = 1e-6
+_MANY = 2.0**60
 
 
 class Rows(NamedTuple):
@@ -123,7 +125,7 @@ def stepping(rows: Rows, every: float | None) -> Grid:
         return Grid(None, none, none, none)
     # The lower median: a step that occurs.
     step = float(np.partition(steps, (len(steps) - 1) // 2)[(len(steps) - 1) // 2]) if every is None else every
-    missing = np.rint(steps / step).astype(np.int64) - 1
+    missing = _whole(steps, step) - 1
     gaps = missing > 0
     # Where few steps are near the median it is no step of a grid that others miss.
     if every is None and (missing == 0).mean() < 0.5:
@@ -150,16 +152,22 @@ def resampled(rows: Rows, step: float, aggregate: str, changes: list[str]) -> tu
         step = int(step)
     first = np.flatnonzero(np.r_[True, rows.series[1:] != rows.series[:-1]])
     since = rows.time - np.repeat(rows.time[first], np.diff(np.r_[first, len(rows.row)]))
-    places = np.rint(since / step).astype(np.int64)
+    places = _whole(since, step)
     origin = rows.time - since
     if (np.abs(since - places * step) > _tolerance(rows.time, step)).any():
         origin = np.zeros_like(rows.time)
         exact = isinstance(step, int)
-        places = rows.time // step if exact else np.floor(rows.time / step + _ROUNDING).astype(np.int64)
+        places = rows.time // step if exact else _whole(rows.time, step, np.floor)
     starts = np.flatnonzero(np.r_[True, (rows.series[1:] != rows.series[:-1]) | (places[1:] != places[:-1])])
     merged = rows.take(starts)._replace(values=aggregated(rows.values, starts, aggregate))
     changes.append(f"resampled: {len(rows.row)} rows became {len(starts)} steps, their {aggregate}")
     return merged._replace(time=origin[starts] + places[starts] * step), places[starts]
+
+
+def _whole(time: np.ndarray, step: float, rounded: Callable[[np.ndarray], np.ndarray] = np.rint) -> np.ndarray:
+    """How many steps; more than could ever be stored are cut to that."""
+    with np.errstate(over="ignore"):
+        return rounded(np.clip(time / step + _ROUNDING * (rounded is np.floor), -_MANY, _MANY)).astype(np.int64)
 
 
 def _tolerance(time: np.ndarray, step: float) -> float:

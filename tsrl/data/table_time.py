@@ -16,6 +16,9 @@ _NAIVE, _UTC = pa.timestamp("us"), pa.timestamp("us", "UTC")
 # Tried where the text is not ISO 8601. Dates with slashes are read year first only: 01/02 may be either month.
 _FORMATS = tuple(f"{day}{time}" for day in ("%Y/%m/%d", "%d.%m.%Y") for time in (" %H:%M:%S", " %H:%M", ""))
 
+# Differences of larger whole numbers may not be whole numbers of 64 bits.
+_LARGEST = 2.0**62
+
 
 class Stamps(NamedTuple):
     """A column of time stamps.
@@ -67,9 +70,11 @@ def stamps(source: Source, settings: Table) -> Stamps:
             if settings.timezone is not None:
                 raise InputError(f"timezone: found {settings.timezone!r}, but the time stamps are numbers, want none")
             values = column.cast(pa.int64() if pa.types.is_integer(kind) else pa.float64()).to_numpy()
-            infinite = np.flatnonzero(~np.isfinite(values))
+            infinite = np.flatnonzero(~(np.abs(values.astype(np.float64)) < _LARGEST))
             if len(infinite):
-                raise InputError(f"{what}: found {values[infinite[0]]} in {row_list(infinite)}, want finite numbers")
+                raise InputError(
+                    f"{what}: found {values[infinite[0]]} in {row_list(infinite)}, want numbers below 2^62"
+                )
             return Stamps(values, False, None, "numbers")
         if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise InputError(f"{what}: found {kind} values, want dates or numbers")
