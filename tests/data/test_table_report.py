@@ -46,7 +46,7 @@ def test_a_full_report():
     assert str(report).splitlines() == [
         "table: 10 rows, 3 series of 3 to 7 steps (median 3)",
         "time: 2024-01-01T00:00:00 to 2024-01-01T06:00:00, step 1h; no zone given, taken as they are",
-        "irregular: 1 steps have another length",
+        "steps of another length: 1",
         "gaps: 1 (a: 2024-01-01T02:00:00 to 2024-01-01T06:00:00 (3 steps))",
         "missing values: 7 (x: 4; flat: 3)",
         "constant channels: 1 (flat)",

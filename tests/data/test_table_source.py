@@ -87,6 +87,12 @@ def test_pandas_frames():
     check(read_table(frame.astype({"sold": "Float32", "shop": "string"}), id="shop", time="day"), "DataFrame", "table")
 
 
+def test_names_that_are_numbers():
+    pandas = pytest.importorskip("pandas")
+    table = read_table(pandas.DataFrame(np.arange(8.0).reshape(4, 2)), time=0, values=[1])
+    assert (table.x[0, :, 0].tolist(), table.time.tolist()) == ([1, 3, 5, 7], [[0, 2, 4, 6]])
+
+
 def test_a_pandas_column_that_mixes_kinds():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"t": [0, 1, 2], "x": [1, "two", None]})

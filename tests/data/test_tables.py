@@ -61,7 +61,9 @@ def test_wide():
 
 def test_wide_with_an_id_twice():
     table = {"who": ["a", "b", "a"], "s0": [1.0, 2, 5], "s1": [np.nan, 3, 4]}
-    with pytest.raises(InputError, match=r"column 'who' \(id\): found 2 rows .* \(rows 2, 2; 0 repeat all values\)"):
+    with pytest.raises(
+        InputError, match=r"column 'who' \(id\): found the series and time of another row in rows 2, 2 \(0 of them"
+    ):
         read_table(table, layout="wide", id="who")
     merged = read_table(table, layout="wide", id="who", on_duplicate="mean")
     assert merged.x[..., 0].tolist() == [[3, 4], [2, 3]]
@@ -90,15 +92,15 @@ WRONG = {
     "duplicate": (
         TWICE,
         {},
-        r"column 'when' \(time\): found 1 rows .* \(row 2; 0 repeat all values\), want one; on_dup",
+        r"column 'when' \(time\): found the series and time of another row in row 2 \(0 of them",
     ),
     "gap": (
         JUMPS,
         {},
-        r"found 1 steps of another length than 1 \(1 gaps; row 3\), want equal steps; irregular=resample",
+        r"found a step of another length than 1 before row 3, 1 of them gaps, want equal steps; irr",
     ),
-    "off": (OFF, {}, r"found 2 steps of another length than 10 \(0 gaps; rows 2, 3\)"),
-    "every": (OFF, {"every": "5"}, r"found 2 steps of another length than 5 \(2 gaps; rows 1, 2\)"),
+    "off": (OFF, {}, r"found a step of another length than 10 before rows 2, 3, 0 of them gaps"),
+    "every": (OFF, {"every": "5"}, r"found a step of another length than 5 before rows 1, 2, 2 of them gaps"),
     "no column": (LONG, {"id": "wo"}, r"table: id: found no column 'wo'; did you mean who\?"),
     "no value column": (LONG, {"values": ("z",)}, r"table: values: found no column 'z'; known: "),
     "no numbers": ({"who": ["a", "b"]}, {"time": None}, r"values: found no column of numbers beside \['who'\]"),
@@ -161,7 +163,7 @@ def test_settings_choose():
     assert values(TWICE, on_duplicate="last")[0] == [1, 4, 8]
     merged, time, (change,) = values(TWICE, on_duplicate="mean")
     assert (merged, time) == ([1, 3, 8], [0, 1, 2])
-    assert change.startswith("1 rows with the series and time of another (row 2;")
+    assert change.startswith("merged to their mean: the series and time of another row in row 2 (0")
     assert values(NEVER, on_unsorted="sort", on_duplicate="last")[:2] == ([1, 4, 2], [0, 1, 2])
     assert values(OFF, irregular="keep") == (
         [1, 2, 3, 4],
@@ -235,7 +237,7 @@ def test_published_files(real_data):
         np.testing.assert_array_equal(table.time[0], published.time)
         assert (table.columns, table.report.jump_count) == (published.columns, found)
     weather = f"{real_data}/forecasting/weather.csv"
-    with pytest.raises(InputError, match=r"found 1 rows with the series and time of another \(row 19044; 1 repeat all"):
+    with pytest.raises(InputError, match=r"found the series and time of another row in row 19044 \(1 of them repeat"):
         read_table(weather, time="date")
     report = read_table(weather, time="date", on_duplicate="first", irregular="resample").report
     assert report.gaps == ((0, "2020-05-29T09:30:00", "2020-05-29T11:10:00", 9),)

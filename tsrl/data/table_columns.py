@@ -119,7 +119,7 @@ def keys(source: Source, name: str, role: str) -> Keys:
                 raise InputError(f"{what}: found {column[row].as_py()} in row {row}, want text or whole numbers")
         elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
             column = column.cast(pa.int64())
-        elif not (pa.types.is_string(kind)):
+        elif not pa.types.is_string(kind):
             if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
                 raise InputError(f"{what}: found {kind} values, want text or whole numbers")
             column = column.cast(pa.string())

@@ -84,7 +84,7 @@ class Validation:
         if self.time_range:
             lines.append(f"time: {self.time_range[0]} to {self.time_range[1]}, step {self.step}; {self.time_zone}")
         if self.irregular_steps:
-            lines.append(f"irregular: {self.irregular_steps} steps have another length")
+            lines.append(f"steps of another length: {self.irregular_steps}")
         gaps = [f"{id}: {before} to {after} ({steps} steps)" for id, before, after, steps in self.gaps]
         jumps = [f"{id}: {channel} at step {step} by {factor:.3g}" for id, channel, step, factor in self.jumps]
         equal = [" = ".join(map(str, ids)) for ids in self.duplicates]

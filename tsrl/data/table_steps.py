@@ -101,13 +101,13 @@ def without_duplicates(rows: Rows, how: str, what: str, changes: list[str]) -> R
     doubles = 1 + np.flatnonzero(again)
     before, after = rows.values[doubles - 1], rows.values[doubles]
     same = int(((before == after) | (np.isnan(before) & np.isnan(after))).all(-1).sum())
-    found = f"{len(doubles)} rows with the series and time of another ({row_list(rows.row[doubles])}; {same} repeat all"
+    found = f"the series and time of another row in {row_list(rows.row[doubles])} ({same} of them repeat all values)"
     if how == "error":
-        raise InputError(f"{what}: found {found} values), want one; on_duplicate=first, last, mean or sum chooses")
+        raise InputError(f"{what}: found {found}, want one row; on_duplicate=first, last, mean or sum chooses")
     if how in ("mean", "sum"):
-        changes.append(f"{found} values): merged to their {how}")
+        changes.append(f"merged to their {how}: {found}")
         return rows.take(starts)._replace(values=aggregated(rows.values, starts, how))
-    changes.append(f"{found} values): the {how} of them kept")
+    changes.append(f"kept the {how}: {found}")
     return rows.take(starts if how == "first" else np.r_[starts[1:], len(rows.row)] - 1)
 
 
@@ -222,6 +222,6 @@ def check_regular(rows: Rows, grid: Grid, step: str, what: str) -> None:
     """
     if len(grid.irregular):
         raise InputError(
-            f"{what}: found {len(grid.irregular)} steps of another length than {step} ({len(grid.gaps)} gaps; "
-            f"{row_list(rows.row[grid.irregular])}), want equal steps; irregular=resample, delta or keep chooses"
+            f"{what}: found a step of another length than {step} before {row_list(rows.row[grid.irregular])}, "
+            f"{len(grid.gaps)} of them gaps, want equal steps; irregular=resample, delta or keep chooses"
         )

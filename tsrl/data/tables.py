@@ -120,7 +120,11 @@ def _overridden(settings: Table, overrides: Mapping[str, Any]) -> Table:
             raise InputError(f"{name}: not a setting of a table; {nearest(name, known)}")
     if "values" in given:
         values = given["values"]
-        given["values"] = (values,) if isinstance(values, str) else tuple(values)
+        given["values"] = (values,) if isinstance(values, str) else tuple(map(str, values))
+    # Names of a data frame's columns may be numbers.
+    given |= {
+        name: str(given[name]) for name in ("id", "time", "label", "group", "split") if given.get(name) is not None
+    }
     if isinstance(given.get("every"), int | float):
         given["every"] = np.format_float_positional(given["every"], trim="-")
     return replace(settings, **given)
