@@ -26,7 +26,8 @@ def read(ids, times, columns, on_duplicate="first", every=None, how="mean"):
         for time, cells in sorted(rows, key=lambda row: row[0]):
             merged.setdefault(time, []).append(cells)
         choose = {"first": lambda rows: rows[0], "last": lambda rows: rows[-1]}
-        choose["mean"] = lambda rows: [aggregate(cells, "mean") for cells in zip(*rows, strict=True)]
+        for name in ("mean", "sum"):
+            choose[name] = lambda rows, name=name: [aggregate(cells, name) for cells in zip(*rows, strict=True)]
         steps = [(time, choose[on_duplicate](rows)) for time, rows in merged.items()]
         if every is not None:
             bins = {}

@@ -46,7 +46,7 @@ def test_a_full_report():
     assert str(report).splitlines() == [
         "table: 10 rows, 3 series of 3 to 7 steps (median 3)",
         "time: 2024-01-01T00:00:00 to 2024-01-01T06:00:00, step 1h; no zone given, taken as they are",
-        "irregular: 1 steps have another length",
+        "steps of another length: 1",
         "gaps: 1 (a: 2024-01-01T02:00:00 to 2024-01-01T06:00:00 (3 steps))",
         "missing values: 7 (x: 4; flat: 3)",
         "constant channels: 1 (flat)",
@@ -82,6 +82,13 @@ def test_a_report_of_much_stays_short():
 def test_the_step_in_words(step, stamps, text):
     time = np.datetime64("2024-01-01", "us") + stamps
     assert read_table({"t": time, "x": [1.0, 2, 3]}, time="t").report.step == text
+
+
+def test_no_gaps_are_told_where_time_has_no_step():
+    events = {"t": np.cumsum(np.random.default_rng(0).exponential(10, 200)), "x": np.arange(200.0)}
+    report = read_table(events, time="t", irregular="delta").report
+    assert (report.gap_count, report.irregular_steps) == (0, 198)
+    assert read_table(events, time="t", irregular="delta", every=1).report.gap_count > 150
 
 
 def test_one_row_has_no_step():

@@ -81,6 +81,21 @@ def test_take(table):
     assert table.take(table.labels == 1).ids.tolist() == ["b", "c"]
 
 
+def test_figures_of_each_series():
+    values = {"x": [1.0, 10, np.nan, 20, 3, 7], "y": [1.0, 2, 1, 2, 1, np.nan]}
+    table = read_table({**TABLE, **values}, id="who", time="when", values=("x", "y"))
+    assert table.per_series().to_pydict() == {
+        "who": ["b", "a", "c"],
+        "steps": [3, 2, 1],
+        "first": [0, 0, 5],
+        "last": [2, 1, 5],
+        "missing": [1, 0, 1],
+        "constant": [1, 1, 1],
+    }
+    untimed = read_table({"x": np.arange(3.0)}).per_series()
+    assert untimed.to_pydict() == {"id": [0], "steps": [3], "missing": [0], "constant": [0]}
+
+
 def test_fingerprint(table):
     assert read_table(TABLE, id="who", time="when", label="kind").fingerprint() == table.fingerprint()
     for changed in ({"who": list("dadadc")}, {"x": [2.0, 10, 2, 20, 3, 7]}, {"kind": [2, 0, 2, 0, 2, 1]}):

@@ -57,8 +57,11 @@ def test_arrow_and_arrays():
     check(read_table(COLUMNS, id="shop", time="day"), "table", "table")
     check(read_table(pa.table(COLUMNS), id="shop", time="day"), "table", "table")
     check(read_table(pa.table(COLUMNS).to_batches()[0], id="shop", time="day"), "table", "table")
-    shops = pa.array(COLUMNS["shop"]).dictionary_encode()
-    check(read_table(pa.table({**COLUMNS, "shop": shops}), id="shop", time="day"), "table", "table")
+    text = pa.array(COLUMNS["shop"])
+    for shops in (text.dictionary_encode(), text.cast(pa.large_string()), text.cast(pa.string_view())):
+        check(read_table(pa.table({**COLUMNS, "shop": shops}), id="shop", time="day"), "table", "table")
+    sold = pa.array(["1.5", None, "3"]).dictionary_encode()
+    check(read_table(pa.table({**COLUMNS, "sold": sold}), id="shop", time="day"), "table", "table")
 
 
 def test_ids_of_a_csv_file_are_numbers_where_all_are_written_as_such(tmp_path):
@@ -82,6 +85,12 @@ def test_pandas_frames():
     filtered = read_table(frame[frame["sold"] > 0], id="shop", time="day")
     assert filtered.columns == ("sold",)
     check(read_table(frame.astype({"sold": "Float32", "shop": "string"}), id="shop", time="day"), "DataFrame", "table")
+
+
+def test_names_that_are_numbers():
+    pandas = pytest.importorskip("pandas")
+    table = read_table(pandas.DataFrame(np.arange(8.0).reshape(4, 2)), time=0, values=[1])
+    assert (table.x[0, :, 0].tolist(), table.time.tolist()) == ([1, 3, 5, 7], [[0, 2, 4, 6]])
 
 
 def test_a_pandas_column_that_mixes_kinds():

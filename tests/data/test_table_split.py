@@ -63,11 +63,36 @@ def test_another_seed_draws_others():
     assert split(whole, seed=0)[1].ids.tolist() != split(whole, seed=1)[1].ids.tolist()
 
 
-def test_labels_are_stratified():
-    labels = ["rare"] * 5 + ["often"] * 45
-    _, test = split(table([3] * 50, label=labels), test_share=0.2)
-    assert (test.labels == "rare").sum() == 1
-    assert (test.labels == "often").sum() == 9
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from("aab"), min_size=2, max_size=40), st.floats(0.05, 0.95), st.integers(0, 3))
+def test_labels_are_stratified(labels, share, seed):
+    train, test = split(table([2] * len(labels), label=labels), "series", share, seed)
+    kinds = set(labels)
+    assert len(train) + len(test) == len(labels)
+    if len(kinds) <= share * len(labels):
+        for kind in kinds:
+            count = labels.count(kind)
+            assert kind in train.labels
+            assert abs((test.labels == kind).sum() - share * count) <= 1
+    else:
+        assert abs(len(test) - share * len(labels)) <= 1
+
+
+def test_equal_series_of_different_labels():
+    columns = {
+        "id": np.repeat(np.arange(12), 2),
+        "x": np.r_[1.0, 2, 1, 2, np.arange(20)],
+        "y": [0] * 2 + [1] * 2 + [0] * 20,
+    }
+    for seed in range(5):
+        train, test = split(read_table(columns, id="id", label="y"), seed=seed)
+        assert leaks(train, test) == ()
+        assert (len(train) + len(test), len(test) in (2, 3)) == (12, True)
+
+
+def test_a_large_group_is_not_taken_for_a_small_test_part():
+    whole = table([2] * 100, group=[0] * 90 + [1] * 5 + [2] * 5)
+    assert all(len(split(whole, "group", 0.1, seed)[1]) in (5, 10) for seed in range(10))
 
 
 def test_equal_series_stay_together():
@@ -162,6 +187,17 @@ def test_windows_do_not_cross():
             assert not seen & {tuple(row) for row in series[begin : begin + width].tolist()}
 
 
+def test_one_series_is_split_by_time_only():
+    with pytest.raises(InputError, match=r"by: found 0 of 1 series for test when split by series, .* by='time' splits"):
+        split(table([9]))
+    assert [part.lengths.tolist() for part in split(table([9]), "time")] == [[7], [2]]
+
+
+def test_labels_reach_across_a_cut_in_time():
+    train, test = split(table([5, 5], time=True, label=["a", "b"]), "time")
+    assert leaks(train, test) == ("2 series are in both with their labels",)
+
+
 def test_column():
     whole = table([2, 3, 4], split=["train", "test", "train"])
     train, test = split(whole, "column")
@@ -188,7 +224,6 @@ def test_leaks_in_time():
         ({"split": ["train", "valid"]}, "column", 0.2, "table: split: found 'valid' for series 1, want train or test"),
         ({"split": [1, 2]}, "column", 0.2, "table: split: found '1' for series 0, want train or test"),
         ({"split": ["test", "test"]}, "column", 0.2, "by: found 2 of 2 series for test when split by column"),
-        ({"label": ["a", "b"]}, "series", 0.2, "by: found 0 of 2 series for test when split by series"),
         ({}, "time", 0.01, "by: found no steps for test at its last steps, want another test_share"),
     ],
 )

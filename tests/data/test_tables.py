@@ -9,6 +9,7 @@ import table_reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tsrl.data.forecasting import load_forecast
 from tsrl.data.tables import Table, read_table
 from tsrl.errors import InputError
 
@@ -60,7 +61,9 @@ def test_wide():
 
 def test_wide_with_an_id_twice():
     table = {"who": ["a", "b", "a"], "s0": [1.0, 2, 5], "s1": [np.nan, 3, 4]}
-    with pytest.raises(InputError, match=r"column 'who' \(id\): found 2 rows .* \(rows 2, 2; 0 repeat all values\)"):
+    with pytest.raises(
+        InputError, match=r"column 'who' \(id\): found the series and time of another row in rows 2, 2 \(0 of them"
+    ):
         read_table(table, layout="wide", id="who")
     merged = read_table(table, layout="wide", id="who", on_duplicate="mean")
     assert merged.x[..., 0].tolist() == [[3, 4], [2, 3]]
@@ -89,15 +92,15 @@ WRONG = {
     "duplicate": (
         TWICE,
         {},
-        r"column 'when' \(time\): found 1 rows .* \(row 2; 0 repeat all values\), want one; on_dup",
+        r"column 'when' \(time\): found the series and time of another row in row 2 \(0 of them",
     ),
     "gap": (
         JUMPS,
         {},
-        r"found 1 steps of another length than 1 \(1 gaps; row 3\), want equal steps; irregular=resample",
+        r"found a step of another length than 1 before row 3, 1 of them gaps, want equal steps; irr",
     ),
-    "off": (OFF, {}, r"found 2 steps of another length than 10 \(1 gaps; rows 2, 3\)"),
-    "every": (OFF, {"every": "5"}, r"found 2 steps of another length than 5 \(2 gaps; rows 1, 2\)"),
+    "off": (OFF, {}, r"found a step of another length than 10 before rows 2, 3, 0 of them gaps"),
+    "every": (OFF, {"every": "5"}, r"found a step of another length than 5 before rows 1, 2, 2 of them gaps"),
     "no column": (LONG, {"id": "wo"}, r"table: id: found no column 'wo'; did you mean who\?"),
     "no value column": (LONG, {"values": ("z",)}, r"table: values: found no column 'z'; known: "),
     "no numbers": ({"who": ["a", "b"]}, {"time": None}, r"values: found no column of numbers beside \['who'\]"),
@@ -121,11 +124,18 @@ WRONG = {
         {"group": "y"},
         r"'y' \(group\): found 2.5 in row 1, want text or whole",
     ),
-    "all missing": (
-        {**LONG, "x": [1, np.nan, 1, np.nan, 1], "y": LONG["x"] * np.nan},
-        {},
-        r"no value in 1 series \(a\)",
+    "empty series": (
+        {**LONG, "x": [1, np.nan, 1, np.nan, 1]},
+        {"values": "x"},
+        r"found no value in 1 series \(a\), want",
     ),
+    "empty channel": (
+        {**LONG, "y": [np.nan] * 5},
+        {},
+        "table: column 'y': found no value in any row, want some, or other",
+    ),
+    "sums": ({**TWICE, "x": [0, 3e38, 3e38, 0]}, {"on_duplicate": "sum"}, "table: found sums that float32 cannot hold"),
+    "far": ({**JUMPS, "when": [0.0, 1, 2, 4e18]}, {"irregular": "resample", "every": 1e-12}, "padded more than"),
     "empty": ({"who": [], "when": [], "x": []}, {}, "table: found no rows, want at least one"),
     "unequal": ({"who": ["a"], "when": [1, 2], "x": [1, 2]}, {}, "table: found columns of unequal length"),
     "two axes": ({**LONG, "x": np.ones((5, 1))}, {}, r"column 'x': found shape \(5, 1\), want one axis"),
@@ -153,7 +163,7 @@ def test_settings_choose():
     assert values(TWICE, on_duplicate="last")[0] == [1, 4, 8]
     merged, time, (change,) = values(TWICE, on_duplicate="mean")
     assert (merged, time) == ([1, 3, 8], [0, 1, 2])
-    assert change.startswith("1 rows with the series and time of another (row 2;")
+    assert change.startswith("merged to their mean: the series and time of another row in row 2 (0")
     assert values(NEVER, on_unsorted="sort", on_duplicate="last")[:2] == ([1, 4, 2], [0, 1, 2])
     assert values(OFF, irregular="keep") == (
         [1, 2, 3, 4],
@@ -188,7 +198,7 @@ def tables(draw):
 
 
 @settings(max_examples=150, deadline=None)
-@given(tables(), st.sampled_from(["first", "last", "mean"]), st.sampled_from([None, 1, 3, 4]), st.data())
+@given(tables(), st.sampled_from(["first", "last", "mean", "sum"]), st.sampled_from([None, 1, 3, 4]), st.data())
 def test_against_loops(table, on_duplicate, every, data):
     ids, times, *columns = table
     how = data.draw(st.sampled_from(sorted(table_reference.AGGREGATES)))
@@ -216,3 +226,34 @@ def test_against_loops(table, on_duplicate, every, data):
         cells = np.array([[math.nan if cell is None else cell for cell in cells] for _, cells in rows])
         np.testing.assert_allclose(x[: len(rows)], cells, rtol=1e-6)
         assert np.isnan(x[len(rows) :]).all()
+
+
+def test_published_files(real_data):
+    """ETTh1 and Exchange are read as the forecasting reader reads them; Weather's faults are found."""
+    for name, found in (("ETTh1", 0), ("exchange_rate", 1)):
+        table = read_table(f"{real_data}/forecasting/{name}.csv", time="date")
+        published = load_forecast(name, real_data)
+        np.testing.assert_array_equal(table.x[0], published.values)
+        np.testing.assert_array_equal(table.time[0], published.time)
+        assert (table.columns, table.report.jump_count) == (published.columns, found)
+    weather = f"{real_data}/forecasting/weather.csv"
+    with pytest.raises(InputError, match=r"found the series and time of another row in row 19044 \(1 of them repeat"):
+        read_table(weather, time="date")
+    report = read_table(weather, time="date", on_duplicate="first", irregular="resample").report
+    assert report.gaps == ((0, "2020-05-29T09:30:00", "2020-05-29T11:10:00", 9),)
+    assert set(report.missing.values()) == {9}
+
+
+def test_purchases(real_data):
+    table = read_table(
+        f"{real_data}/events/CDNOW.csv.gz",
+        id="customer",
+        time="date",
+        time_format="%Y%m%d",
+        values="dollars",
+        on_duplicate="sum",
+        irregular="delta",
+    )
+    assert (len(table), table.report.rows, table.columns) == (23_570, 69_659, ("dollars", "date_delta"))
+    # The second customer buys twice on one day.
+    np.testing.assert_allclose(table.x[1, :1], [[89, 0]])

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tsrl.data.table_source import MISSING, Source
+from tsrl.data.table_source import MISSING, Source, arrow_errors
 from tsrl.errors import InputError
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -38,9 +38,7 @@ def row_list(rows: np.ndarray) -> str:
 def is_numeric(column: pa.ChunkedArray) -> bool:
     """Whether a column that nobody names holds numbers: by its type, or as text of which at least half are numbers."""
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_string(kind):
         cells = _text(column).drop_null()
         return bool(len(cells)) and 2 * (pc.sum(pc.match_substring_regex(cells, _NUMBER)).as_py() or 0) >= len(cells)
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
@@ -59,27 +57,30 @@ def numbers(source: Source, name: str) -> np.ndarray:
     Raises:
       InputError: cells that are no numbers, or numbers that float32 cannot hold; names column, row and cell.
     """
-    column = _plain(source.table[name])
+    column = source.table[name]
     kind = column.type
     what = f"{source.source}: column {name!r}"
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        column = _text(column)
-        row = first_failing(column, pa.float64())
-        if row is not None:
-            raise InputError(f"{what}: found {column[row].as_py()!r} in row {row}, want numbers")
-    elif not (
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_null(kind)
-    ):
-        raise InputError(f"{what}: found {kind} values, {column[0].as_py()!r} in row 0, want numbers")
-    values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
-    large = np.flatnonzero(np.abs(values) > np.finfo(np.float32).max)
-    if len(large):
-        raise InputError(f"{what}: found {values[large[0]]} in row {large[0]}, want finite numbers, empty = missing")
-    return values
+    with arrow_errors(what):
+        if pa.types.is_string(kind):
+            column = _text(column)
+            row = first_failing(column, pa.float64())
+            if row is not None:
+                raise InputError(f"{what}: found {column[row].as_py()!r} in row {row}, want numbers")
+        elif not (
+            pa.types.is_integer(kind)
+            or pa.types.is_floating(kind)
+            or pa.types.is_decimal(kind)
+            or pa.types.is_boolean(kind)
+            or pa.types.is_null(kind)
+        ):
+            raise InputError(f"{what}: found {kind} values, {column[0].as_py()!r} in row 0, want numbers")
+        values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), np.float64)
+        large = np.flatnonzero(np.abs(values) > np.finfo(np.float32).max)
+        if len(large):
+            raise InputError(
+                f"{what}: found {values[large[0]]} in row {large[0]}, want finite numbers, empty = missing"
+            )
+        return values
 
 
 def keys(source: Source, name: str, role: str) -> Keys:
@@ -96,33 +97,34 @@ def keys(source: Source, name: str, role: str) -> Keys:
     Raises:
       InputError: missing cells, or a kind of value that is no key.
     """
-    column = _plain(source.table[name])
+    column = source.table[name]
     what = f"{source.source}: column {name!r} ({role})"
-    if source.from_text:
-        column = pc.if_else(pc.equal(column, ""), None, column)
-    kind = column.type
-    if pa.types.is_floating(kind):
-        column = pc.if_else(pc.is_nan(column), None, column)
-    empty = np.flatnonzero(column.is_null().to_numpy())
-    if len(empty):
-        raise InputError(f"{what}: found no value in {row_list(empty)}, want one in every row")
-    if source.from_text and pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():
-        column = column.cast(pa.int64())
-    elif pa.types.is_floating(kind):
-        whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), _LARGEST_WHOLE))
-        row = pc.index(whole, False).as_py()
-        if row < 0:
+    with arrow_errors(what):
+        if source.from_text:
+            column = pc.if_else(pc.equal(column, ""), None, column)
+        kind = column.type
+        if pa.types.is_floating(kind):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        empty = np.flatnonzero(column.is_null().to_numpy())
+        if len(empty):
+            raise InputError(f"{what}: found no value in {row_list(empty)}, want one in every row")
+        if source.from_text and pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():
             column = column.cast(pa.int64())
-        elif role != "label":
-            raise InputError(f"{what}: found {column[row].as_py()} in row {row}, want text or whole numbers")
-    elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        column = column.cast(pa.int64())
-    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_string_view(kind)):
-            raise InputError(f"{what}: found {kind} values, want text or whole numbers")
-        column = column.cast(pa.string())
-    encoded = pa.concat_arrays(column.chunks).dictionary_encode()
-    return Keys(encoded.indices.to_numpy().astype(np.int64), np.array(encoded.dictionary.to_pylist()))
+        elif pa.types.is_floating(kind):
+            whole = pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), _LARGEST_WHOLE))
+            row = pc.index(whole, False).as_py()
+            if row < 0:
+                column = column.cast(pa.int64())
+            elif role != "label":
+                raise InputError(f"{what}: found {column[row].as_py()} in row {row}, want text or whole numbers")
+        elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+            column = column.cast(pa.int64())
+        elif not pa.types.is_string(kind):
+            if not (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+                raise InputError(f"{what}: found {kind} values, want text or whole numbers")
+            column = column.cast(pa.string())
+        encoded = pa.concat_arrays(column.chunks).dictionary_encode()
+        return Keys(encoded.indices.to_numpy().astype(np.int64), np.array(encoded.dictionary.to_pylist()))
 
 
 def first_failing(column: pa.ChunkedArray, kind: pa.DataType) -> int | None:
@@ -144,11 +146,7 @@ def first_failing(column: pa.ChunkedArray, kind: pa.DataType) -> int | None:
     return begin
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-
-
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Cells without the space around them; null where they say that a number is missing."""
-    cells = pc.utf8_trim_whitespace(_plain(column))
+    cells = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.is_in(cells, pa.array(MISSING)), None, cells)

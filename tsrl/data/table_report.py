@@ -38,7 +38,7 @@ class Validation:
       gap_count: how many gaps.
       missing: column -> missing values inside the series, where there are any.
       constant: channels with one value in all series.
-      constant_in: channel -> how many series have one value in it, where there are any (and more than one series).
+      constant_in: channel -> how many of several series have the same value in it twice or more, and no other.
       jumps: series, channel, step and factor of the changes that `scale_jumps` finds.
       jump_count: how many.
       duplicates: groups of ids whose series are equal in every value.
@@ -84,7 +84,7 @@ class Validation:
         if self.time_range:
             lines.append(f"time: {self.time_range[0]} to {self.time_range[1]}, step {self.step}; {self.time_zone}")
         if self.irregular_steps:
-            lines.append(f"irregular: {self.irregular_steps} steps have another length")
+            lines.append(f"steps of another length: {self.irregular_steps}")
         gaps = [f"{id}: {before} to {after} ({steps} steps)" for id, before, after, steps in self.gaps]
         jumps = [f"{id}: {channel} at step {step} by {factor:.3g}" for id, channel, step, factor in self.jumps]
         equal = [" = ".join(map(str, ids)) for ids in self.duplicates]
@@ -127,7 +127,8 @@ def describe(
     missing = (np.isnan(x) & inside[..., None]).sum((0, 1))
     low, high = np.fmin.reduce(x, 1), np.fmax.reduce(x, 1)
     constant = np.fmin.reduce(low, 0) == np.fmax.reduce(high, 0)
-    constant_in = (low == high).sum(0) if len(x) > 1 else np.zeros(len(columns), int)
+    several = (~np.isnan(x)).sum(1) > 1
+    constant_in = ((low == high) & several).sum(0) if len(x) > 1 else np.zeros(len(columns), int)
     jumps = scale_jumps(x, lengths)
     twins = equal_series(x, lengths)
     groups: dict[int, list[int]] = {}

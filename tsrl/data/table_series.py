@@ -77,6 +77,21 @@ class SeriesTable:
         """Which steps are not beyond their series' end, `[N, T]` booleans."""
         return np.arange(self.x.shape[1]) < self.lengths[:, None]
 
+    def per_series(self) -> pa.Table:
+        """The report's figures for each series.
+
+        Returns:
+          The id, `steps`, `first` and `last` time stamp where there are any, `missing` (values inside the series) and
+          `constant` (channels whose values are all the same); a row for each series.
+        """
+        inside = self.steps()[..., None]
+        columns = {self.id_name: self.ids, "steps": self.lengths}
+        if self.time is not None:
+            columns |= {"first": self.time[:, 0], "last": self.time[np.arange(len(self)), self.lengths - 1]}
+        columns["missing"] = (np.isnan(self.x) & inside).sum((1, 2))
+        columns["constant"] = (np.fmin.reduce(self.x, 1) == np.fmax.reduce(self.x, 1)).sum(1)
+        return pa.table(columns)
+
     def with_ids(self, z: Any, prefix: str = "z") -> pa.Table:
         """Embeddings as a table that starts with the ids, to be written with pyarrow or turned into a DataFrame.
 

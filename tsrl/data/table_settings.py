@@ -23,8 +23,8 @@ class Table:
       label: column of what is to be predicted, the same in all rows of a series.
       group: column of the subject, recording or user, whose series belong together when a test part is held out.
       split: column that says "train" or "test", the same in all rows of a series.
-      on_duplicate: two rows of a series with one time stamp: an error, the first or last of them, or the mean of the
-        values that are there.
+      on_duplicate: two rows of a series with one time stamp: an error, the first or last of them, or the mean or sum of
+        the values that are there.
       on_unsorted: rows of a series whose time goes back: an error, or sorted.
       irregular: steps of unequal length, gaps among them: an error; "resample" onto a grid of `every`; "delta" adds a
         channel of the seconds since the series' previous step; "keep" goes on as if they were equal.
@@ -45,7 +45,7 @@ class Table:
     label: str | None = None
     group: str | None = None
     split: str | None = None
-    on_duplicate: Literal["error", "first", "last", "mean"] = "error"
+    on_duplicate: Literal["error", "first", "last", "mean", "sum"] = "error"
     on_unsorted: Literal["error", "sort"] = "error"
     irregular: Literal["error", "resample", "delta", "keep"] = "error"
     every: str | None = None

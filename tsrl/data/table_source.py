@@ -1,6 +1,7 @@
 """Tables from files, data frames and arrays, as Arrow."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +67,26 @@ def read_source(source: Any, texts: Sequence[str], encoding: str, delimiter: str
         raise InputError(f"{read.source}: found column {twice[0]!r} more than once, want different names")
     if not read.table.num_rows:
         raise InputError(f"{read.source}: found no rows, want at least one")
-    return read
+    with arrow_errors(read.source):
+        columns = {name: pa.chunked_array(map(_plain, read.table[name].chunks)) for name in names}
+    return read._replace(table=pa.table(columns))
+
+
+@contextmanager
+def arrow_errors(what: str) -> Iterator[None]:
+    """Turns what Arrow cannot convert into an InputError."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise InputError(f"{what}: found values that cannot be read ({str(error).splitlines()[0]})") from error
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    """Categories as their values, and one of Arrow's three kinds of text."""
+    if pa.types.is_dictionary(array.type):
+        array = _plain(array.dictionary).take(array.indices)
+    text = pa.types.is_string_view(array.type) or pa.types.is_large_string(array.type)
+    return array.cast(pa.string()) if text else array
 
 
 def _read_file(path: Path, texts: Sequence[str], encoding: str, delimiter: str) -> Source:

@@ -1,7 +1,7 @@
 """Splits of the user's own series into train and test, and what still reaches from one into the other."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,10 +23,11 @@ def split(
 
     Args:
       series: all of them.
-      by: "series" draws whole series, each label in the same share where there are labels of few kinds; series that are
-        equal in every value stay together. "group" draws whole groups. "time" cuts all series at one time stamp, which
-        has `test_share` of all steps at or after it, so that no series is trained on another's future; without time
-        stamps it cuts the last `test_share` of each series' steps. "column" takes what the column `split` says.
+      by: "series" draws whole series; where that leaves at least one series of each label for test, on average, the
+        same share of each. Series that are equal in every value stay together. "group" draws whole groups. "time" cuts
+        all series at one time stamp, which has `test_share` of all steps at or after it, so that no series is trained
+        on another's future; without time stamps it cuts the last `test_share` of each series' steps. "column" takes
+        what the column `split` says.
       test_share: share of the series, for "time" of the steps; nearly, as series and groups are whole.
       seed: of the draw.
 
@@ -44,7 +45,7 @@ def split(
         return _by_time(series, test_share)
     if by == "series":
         units = equal_series(series.x, series.lengths)
-        test = _drawn(units, _classes(series.labels), test_share, seed)
+        test = _drawn(units, series.labels, test_share, seed)
     elif by == "group":
         if series.groups is None:
             raise InputError("by: found 'group' in a table without groups, want the setting group, or by='series'")
@@ -79,7 +80,7 @@ def leaks(train: SeriesTable, test: SeriesTable) -> tuple[str, ...]:
 
     Returns:
       Series of test that are equal to one of train in every value. Where no series is in both, groups that are; where
-      series are, steps of train at or after the first step of test, if they have time stamps.
+      series are, their labels, and steps of train at or after the first step of test, if they have time stamps.
     """
     found = []
     shared = np.intersect1d(train.ids, test.ids)
@@ -99,27 +100,33 @@ def leaks(train: SeriesTable, test: SeriesTable) -> tuple[str, ...]:
         last, first = train.time[train.steps()].max(), test.time[test.steps()].min()
         if last >= first:
             found.append(f"{len(shared)} series are in both, and train ends at {last}, after test begins at {first}")
+    if len(shared) and train.labels is not None:
+        found.append(f"{len(shared)} series are in both with their labels")
     return tuple(found)
 
 
-def _classes(labels: np.ndarray | None) -> np.ndarray | None:
-    return None if labels is None or labels.dtype.kind == "f" else np.unique(labels, return_inverse=True)[1]
-
-
-def _drawn(units: np.ndarray, classes: np.ndarray | None, share: float, seed: int) -> np.ndarray:
-    """Which rows are for test: whole units, of each class its share, rounded, but never all of its units."""
+def _drawn(units: np.ndarray, labels: np.ndarray | None, share: float, seed: int) -> np.ndarray:
+    """Which rows are for test: whole units, of each label its share, but never all of its units."""
     random = np.random.default_rng(seed)
     names, first, unit = np.unique(units, return_index=True, return_inverse=True)
-    kinds = np.zeros(len(names), np.int64) if classes is None else classes[first]
     sizes = np.bincount(unit)
+    kinds = np.zeros(len(names), np.int64)
+    if labels is not None:
+        known, kind = np.unique(labels, return_inverse=True)
+        if len(known) <= share * len(labels):
+            kinds = kind[first]
     chosen = np.zeros(len(names), bool)
-    for kind in range(kinds.max() + 1):
+    for kind in np.unique(kinds):
         members = random.permutation(np.flatnonzero(kinds == kind))
-        # Units are taken while that brings the number of rows closer to the share.
-        after = np.cumsum(sizes[members])
-        wanted = share * after[-1]
-        count = max(int((after - sizes[members] / 2 <= wanted).sum()), 1 if classes is None else 0)
-        chosen[members[: min(count, len(members) - 1)]] = True
+        wanted = share * sizes[members].sum()
+        taken = 0
+        for member in members[1:]:
+            # A unit is taken where that brings the number of rows closer to the share.
+            if taken + sizes[member] / 2 <= wanted:
+                chosen[member] = True
+                taken += sizes[member]
+    if not chosen.any() and len(names) > 1:
+        chosen[sizes.argmin()] = True
     return chosen[unit]
 
 
@@ -137,19 +144,22 @@ def _by_time(series: SeriesTable, share: float) -> tuple[SeriesTable, SeriesTabl
     if not len(early) or not len(late):
         raise InputError(f"by: found no steps for {'train' if len(late) else 'test'} at {cut}, want another test_share")
     length = series.x.shape[1]
+    place = np.arange(length)
     # Steps of test move to the front; what comes after wraps around and is cut off or is padding anyway.
-    moved = (np.arange(length) + starts[:, None]) % length
-    kept = np.arange(length) < (series.lengths - starts)[:, None]
-    x = np.where(kept[..., None], np.take_along_axis(series.x, moved[..., None], 1), np.float32(np.nan))
-    earlier = np.arange(length) < starts[:, None]
-    before = np.where(earlier[..., None], series.x, np.float32(np.nan))
-    times: list[np.ndarray | None] = [None, None]
+    moved = (place + starts[:, None]) % length
+    ends = series.lengths - starts
+
+    def parts(array: np.ndarray, beyond: Any) -> tuple[np.ndarray, np.ndarray]:
+        shape = (len(starts), length, *[1] * (array.ndim - 2))
+        before, after = ((place < stop[:, None]).reshape(shape) for stop in (starts, ends))
+        shifted = np.take_along_axis(array, moved.reshape(shape), 1)
+        return np.where(before, array, beyond), np.where(after, shifted, beyond)
+
+    x = parts(series.x, np.float32(np.nan))
+    time: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
     if series.time is not None:
-        calendar = series.time.dtype.kind != "f"
-        empty = np.array(np.iinfo(np.int64).min if calendar else np.nan).astype(series.time.dtype)
-        times = [
-            np.where(earlier, series.time, empty),
-            np.where(kept, np.take_along_axis(series.time, moved, 1), empty),
-        ]
-    train = replace(series, x=before, lengths=starts, time=times[0]).take(early)
-    return train, replace(series, x=x, lengths=series.lengths - starts, time=times[1]).take(late)
+        # The smallest int64 is NaT.
+        empty = np.nan if series.time.dtype.kind == "f" else np.array(np.iinfo(np.int64).min).astype(series.time.dtype)
+        time = parts(series.time, empty)
+    train = replace(series, x=x[0], lengths=starts, time=time[0]).take(early)
+    return train, replace(series, x=x[1], lengths=ends, time=time[1]).take(late)

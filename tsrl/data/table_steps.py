@@ -1,5 +1,6 @@
 """Rows of a table in the order of series and time: duplicates, gaps and steps of unequal length."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from tsrl.errors import InputError
 
 # Time stamps that are broken numbers are equal to a step but for rounding.
 _ROUNDING = 1e-6
+_MANY = 2.0**60
 
 
 class Rows(NamedTuple):
@@ -36,7 +38,8 @@ class Grid(NamedTuple):
 
     Attributes:
       step: the length that was asked for, or the median one; None where no series has two rows.
-      gaps: `[G]` the rows (their index) before which whole steps are missing.
+      gaps: `[G]` the rows (their index) before which whole steps are missing; none where fewer than half of the steps
+        are, to the nearest whole number, one median step.
       missing: `[G]` how many.
       irregular: `[I]` the rows whose time is not one step after the row before.
     """
@@ -81,7 +84,7 @@ def without_duplicates(rows: Rows, how: str, what: str, changes: list[str]) -> R
 
     Args:
       rows: as `in_order` returns them.
-      how: "error", "first", "last" or "mean".
+      how: "error", "first", "last", "mean" or "sum".
       what: the columns of series and time, for messages.
       changes: what was done is added to it.
 
@@ -98,12 +101,13 @@ def without_duplicates(rows: Rows, how: str, what: str, changes: list[str]) -> R
     doubles = 1 + np.flatnonzero(again)
     before, after = rows.values[doubles - 1], rows.values[doubles]
     same = int(((before == after) | (np.isnan(before) & np.isnan(after))).all(-1).sum())
-    found = f"{len(doubles)} rows with the series and time of another ({row_list(rows.row[doubles])}; {same} repeat all"
+    found = f"the series and time of another row in {row_list(rows.row[doubles])} ({same} of them repeat all values)"
     if how == "error":
-        raise InputError(f"{what}: found {found} values), want one; on_duplicate=first, last or mean chooses")
-    changes.append(f"{found} values): {'merged to their mean' if how == 'mean' else f'the {how} of them kept'}")
-    if how == "mean":
-        return rows.take(starts)._replace(values=aggregated(rows.values, starts, "mean"))
+        raise InputError(f"{what}: found {found}, want one row; on_duplicate=first, last, mean or sum chooses")
+    if how in ("mean", "sum"):
+        changes.append(f"merged to their {how}: {found}")
+        return rows.take(starts)._replace(values=aggregated(rows.values, starts, how))
+    changes.append(f"kept the {how}: {found}")
     return rows.take(starts if how == "first" else np.r_[starts[1:], len(rows.row)] - 1)
 
 
@@ -121,8 +125,11 @@ def stepping(rows: Rows, every: float | None) -> Grid:
         return Grid(None, none, none, none)
     # The lower median: a step that occurs.
     step = float(np.partition(steps, (len(steps) - 1) // 2)[(len(steps) - 1) // 2]) if every is None else every
-    missing = np.rint(steps / step).astype(np.int64) - 1
+    missing = _whole(steps, step) - 1
     gaps = missing > 0
+    # Where few steps are near the median it is no step of a grid that others miss.
+    if every is None and (missing == 0).mean() < 0.5:
+        gaps = np.zeros(len(steps), bool)
     return Grid(step, inside[gaps], missing[gaps], inside[np.abs(steps - step) > _tolerance(rows.time, step)])
 
 
@@ -145,16 +152,22 @@ def resampled(rows: Rows, step: float, aggregate: str, changes: list[str]) -> tu
         step = int(step)
     first = np.flatnonzero(np.r_[True, rows.series[1:] != rows.series[:-1]])
     since = rows.time - np.repeat(rows.time[first], np.diff(np.r_[first, len(rows.row)]))
-    places = np.rint(since / step).astype(np.int64)
+    places = _whole(since, step)
     origin = rows.time - since
     if (np.abs(since - places * step) > _tolerance(rows.time, step)).any():
         origin = np.zeros_like(rows.time)
         exact = isinstance(step, int)
-        places = rows.time // step if exact else np.floor(rows.time / step + _ROUNDING).astype(np.int64)
+        places = rows.time // step if exact else _whole(rows.time, step, np.floor)
     starts = np.flatnonzero(np.r_[True, (rows.series[1:] != rows.series[:-1]) | (places[1:] != places[:-1])])
     merged = rows.take(starts)._replace(values=aggregated(rows.values, starts, aggregate))
     changes.append(f"resampled: {len(rows.row)} rows became {len(starts)} steps, their {aggregate}")
     return merged._replace(time=origin[starts] + places[starts] * step), places[starts]
+
+
+def _whole(time: np.ndarray, step: float, rounded: Callable[[np.ndarray], np.ndarray] = np.rint) -> np.ndarray:
+    """How many steps; more than could ever be stored are cut to that."""
+    with np.errstate(over="ignore"):
+        return rounded(np.clip(time / step + _ROUNDING * (rounded is np.floor), -_MANY, _MANY)).astype(np.int64)
 
 
 def _tolerance(time: np.ndarray, step: float) -> float:
@@ -209,6 +222,6 @@ def check_regular(rows: Rows, grid: Grid, step: str, what: str) -> None:
     """
     if len(grid.irregular):
         raise InputError(
-            f"{what}: found {len(grid.irregular)} steps of another length than {step} ({len(grid.gaps)} gaps; "
-            f"{row_list(rows.row[grid.irregular])}), want equal steps; irregular=resample, delta or keep chooses"
+            f"{what}: found a step of another length than {step} before {row_list(rows.row[grid.irregular])}, "
+            f"{len(grid.gaps)} of them gaps, want equal steps; irregular=resample, delta or keep chooses"
         )

@@ -9,12 +9,15 @@ import pyarrow.compute as pc
 from tsrl.data.anomaly_files import parsed
 from tsrl.data.table_columns import first_failing, row_list
 from tsrl.data.table_settings import Table
-from tsrl.data.table_source import Source
+from tsrl.data.table_source import Source, arrow_errors
 from tsrl.errors import InputError
 
 _NAIVE, _UTC = pa.timestamp("us"), pa.timestamp("us", "UTC")
 # Tried where the text is not ISO 8601. Dates with slashes are read year first only: 01/02 may be either month.
 _FORMATS = tuple(f"{day}{time}" for day in ("%Y/%m/%d", "%d.%m.%Y") for time in (" %H:%M:%S", " %H:%M", ""))
+
+# Differences of larger whole numbers may not be whole numbers of 64 bits.
+_LARGEST = 2.0**62
 
 
 class Stamps(NamedTuple):
@@ -50,42 +53,42 @@ def stamps(source: Source, settings: Table) -> Stamps:
     name = settings.time
     column = source.table[name]
     what = f"{source.source}: column {name!r} (time)"
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    if text:
-        column = pc.utf8_trim_whitespace(column)
-        column = pc.if_else(pc.equal(column, ""), None, column)
-    elif pa.types.is_floating(column.type):
-        column = pc.if_else(pc.is_nan(column), None, column)
-    empty = np.flatnonzero(column.is_null().to_numpy())
-    if len(empty):
-        raise InputError(f"{what}: found no value in {row_list(empty)}, want a time stamp in every row")
-    if text:
-        column = _from_text(column, settings.time_format, what)
-    kind = column.type
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        if settings.timezone is not None:
-            raise InputError(f"timezone: found {settings.timezone!r}, but the time stamps are numbers, want none")
-        with parsed(what):
+    with arrow_errors(what):
+        text = pa.types.is_string(column.type)
+        if text:
+            column = pc.utf8_trim_whitespace(column)
+            column = pc.if_else(pc.equal(column, ""), None, column)
+        elif pa.types.is_floating(column.type):
+            column = pc.if_else(pc.is_nan(column), None, column)
+        empty = np.flatnonzero(column.is_null().to_numpy())
+        if len(empty):
+            raise InputError(f"{what}: found no value in {row_list(empty)}, want a time stamp in every row")
+        if text:
+            column = _from_text(column, settings.time_format, what)
+        kind = column.type
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            if settings.timezone is not None:
+                raise InputError(f"timezone: found {settings.timezone!r}, but the time stamps are numbers, want none")
             values = column.cast(pa.int64() if pa.types.is_integer(kind) else pa.float64()).to_numpy()
-        infinite = np.flatnonzero(~np.isfinite(values))
-        if len(infinite):
-            raise InputError(f"{what}: found {values[infinite[0]]} in {row_list(infinite)}, want finite numbers")
-        return Stamps(values, False, None, "numbers")
-    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        raise InputError(f"{what}: found {kind} values, want dates or numbers")
-    offsets = pa.types.is_timestamp(kind) and kind.tz is not None
-    try:
-        column = column.cast(_UTC if offsets else _NAIVE)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{what}: found stamps finer than a microsecond, want coarser ones, or numbers") from error
-    if offsets:
-        return Stamps(_microseconds(column), True, "UTC", "offsets or a zone in the table, turned into UTC")
-    if settings.timezone is None:
-        return Stamps(_microseconds(column), True, None, "no zone given, taken as they are")
-    local = _microseconds(_localised(column, settings.timezone, what))
-    return Stamps(local, True, "UTC", f"read in {settings.timezone}, turned into UTC")
+            infinite = np.flatnonzero(~(np.abs(values.astype(np.float64)) < _LARGEST))
+            if len(infinite):
+                raise InputError(
+                    f"{what}: found {values[infinite[0]]} in {row_list(infinite)}, want numbers below 2^62"
+                )
+            return Stamps(values, False, None, "numbers")
+        if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+            raise InputError(f"{what}: found {kind} values, want dates or numbers")
+        offsets = pa.types.is_timestamp(kind) and kind.tz is not None
+        try:
+            column = column.cast(_UTC if offsets else _NAIVE)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{what}: found stamps finer than a microsecond, want coarser ones, or numbers") from error
+        if offsets:
+            return Stamps(_microseconds(column), True, "UTC", "offsets or a zone in the table, turned into UTC")
+        if settings.timezone is None:
+            return Stamps(_microseconds(column), True, None, "no zone given, taken as they are")
+        local = _microseconds(_localised(column, settings.timezone, what))
+        return Stamps(local, True, "UTC", f"read in {settings.timezone}, turned into UTC")
 
 
 def _from_text(column: pa.ChunkedArray, time_format: str | None, what: str) -> pa.ChunkedArray:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tsrl.data.table_series import SeriesTable
 from tsrl.data.table_settings import Table
 from tsrl.data.table_source import Source, check_columns, read_source
 from tsrl.data.table_steps import Rows, check_regular, in_order, resampled, since_previous, stepping, without_duplicates
-from tsrl.data.table_time import stamps
+from tsrl.data.table_time import Stamps, stamps
 from tsrl.errors import InputError, nearest
 
 __all__ = ["SeriesTable", "Table", "read_table"]
@@ -21,6 +21,17 @@ _DEFAULT = Table()
 # 8 GiB of float32.
 _LARGEST = 2**31
 _SHOWN = 5
+
+
+class _Made(NamedTuple):
+    """Rows in their order, each with its place in its series, and what is known of their time."""
+
+    rows: Rows
+    places: np.ndarray
+    columns: tuple[str, ...]
+    time: Stamps | None = None
+    step: float | None = None
+    about: Mapping[str, Any] = {}
 
 
 def read_table(source: Any, settings: Table = _DEFAULT, /, **overrides: Any) -> SeriesTable:
@@ -62,54 +73,10 @@ def read_table(source: Any, settings: Table = _DEFAULT, /, **overrides: Any) -> 
         for role, name in [("label", settings.label), ("group", settings.group), ("split", settings.split)]
     }
     changes: list[str] = []
-    time = None
-    about: dict[str, Any] = {}
-    names = columns
-    if settings.layout == "wide":
-        names = ("value",)
-        count, steps = values.shape
-        rows = Rows(
-            np.repeat(np.arange(count), steps),
-            np.repeat(series.codes, steps),
-            np.tile(np.arange(steps), count),
-            values.reshape(-1, 1),
-        )
-        rows = in_order(rows, True, read.source, [])
-        what = f"{read.source}: column {settings.id!r} (id)"
-        rows = without_duplicates(rows, settings.on_duplicate, what, changes)
-        rows = rows.take(~np.isnan(rows.values[:, 0]))
-        places = rows.time
-    else:
-        time = stamps(read, settings) if settings.time is not None else None
-        order = np.arange(len(values)) if time is None else time.values
-        what = f"{read.source}{'' if settings.id else ', as one series (no id)'}: column {settings.time!r} (time)"
-        rows = in_order(
-            Rows(np.arange(len(values)), series.codes, order, values), settings.on_unsorted == "sort", what, changes
-        )
-        rows = without_duplicates(rows, settings.on_duplicate, what, changes)
-        places = _since_first(rows.series, np.arange(len(rows.row)))
-    step = None
-    if time is not None:
-        grid = stepping(rows, settings.step(time.calendar))
-        about = about_time(rows, grid, time, series.values)
-        if settings.irregular == "error":
-            check_regular(rows, grid, about["step"], what)
-        elif settings.irregular == "delta":
-            since = since_previous(rows, 10**6 if time.calendar else 1)
-            rows = rows._replace(values=np.concatenate([rows.values, since], 1))
-            names = (*names, f"{settings.time}_delta")
-            changes.append(
-                f"added: the channel {names[-1]}, {'seconds' if time.calendar else 'time'} since the step before"
-            )
-        elif settings.irregular == "keep" and len(grid.irregular):
-            changes.append("kept: steps of unequal length, as if they were equal")
-        elif settings.irregular == "resample" and len(grid.irregular) and grid.step is not None:
-            step = grid.step
-            rows, places = resampled(rows, step, settings.aggregate, changes)
-            places = _since_first(rows.series, places)
+    made = (_wide if settings.layout == "wide" else _long)(read, settings, series, columns, values, changes)
     lengths = np.zeros(len(series.values), np.int64)
-    np.maximum.at(lengths, rows.series, places + 1)
-    x = _padded(rows, places, lengths, read.source)
+    np.maximum.at(lengths, made.rows.series, made.places + 1)
+    x = _padded(made, lengths, read.source)
     empty = np.isnan(x[..., : len(columns)]).all((1, 2))
     if empty.any():
         lacking = ", ".join(str(id) for id in series.values[empty][:_SHOWN].tolist())
@@ -120,23 +87,23 @@ def read_table(source: Any, settings: Table = _DEFAULT, /, **overrides: Any) -> 
         x,
         lengths,
         series.values,
-        names,
+        made.columns,
         source=read.source,
         rows=len(values),
         unused=tuple(name for name in free if name not in columns),
         changes=tuple(changes),
-        **about,
+        **made.about,
     )
     return SeriesTable(
         read.name,
         read.source,
         x,
         series.values,
-        names,
+        made.columns,
         lengths,
         report,
-        time=None if time is None else _padded_time(rows, places, lengths, time.calendar, step),
-        zone=None if time is None else time.zone,
+        time=None if made.time is None else _padded_time(made, lengths),
+        zone=None if made.time is None else made.time.zone,
         labels=static["label"],
         groups=static["group"],
         split=static["split"],
@@ -153,9 +120,13 @@ def _overridden(settings: Table, overrides: Mapping[str, Any]) -> Table:
             raise InputError(f"{name}: not a setting of a table; {nearest(name, known)}")
     if "values" in given:
         values = given["values"]
-        given["values"] = (values,) if isinstance(values, str) else tuple(values)
+        given["values"] = (values,) if isinstance(values, str) else tuple(map(str, values))
+    # Names of a data frame's columns may be numbers.
+    given |= {
+        name: str(given[name]) for name in ("id", "time", "label", "group", "split") if given.get(name) is not None
+    }
     if isinstance(given.get("every"), int | float):
-        given["every"] = f"{given['every']}"
+        given["every"] = np.format_float_positional(given["every"], trim="-")
     return replace(settings, **given)
 
 
@@ -184,33 +155,87 @@ def _static(read: Source, name: str, role: str, series: Keys) -> np.ndarray:
     return found.values[found.codes[first]]
 
 
+def _wide(
+    read: Source, settings: Table, series: Keys, columns: tuple[str, ...], values: np.ndarray, changes: list[str]
+) -> _Made:
+    """Every cell is a step; the missing ones at the end are beyond the series' end."""
+    count, steps = values.shape
+    row, place = np.repeat(np.arange(count), steps), np.tile(np.arange(steps), count)
+    rows = Rows(row, series.codes[row], place, values.reshape(-1, 1))
+    what = f"{read.source}: column {settings.id!r} (id)"
+    rows = without_duplicates(in_order(rows, True, what, []), settings.on_duplicate, what, changes)
+    rows = rows.take(~np.isnan(rows.values[:, 0]))
+    return _Made(rows, rows.time, ("value",))
+
+
+def _long(
+    read: Source, settings: Table, series: Keys, columns: tuple[str, ...], values: np.ndarray, changes: list[str]
+) -> _Made:
+    """Every row is a step."""
+    for column, observed in zip(columns, ~np.isnan(values).all(0), strict=True):
+        if not observed:
+            raise InputError(f"{read.source}: column {column!r}: found no value in any row, want some, or other values")
+    time = stamps(read, settings) if settings.time is not None else None
+    row = np.arange(len(values))
+    rows = Rows(row, series.codes, row if time is None else time.values, values)
+    what = f"{read.source}{'' if settings.id else ', as one series (no id)'}: column {settings.time!r} (time)"
+    rows = in_order(rows, settings.on_unsorted == "sort", what, changes)
+    rows = without_duplicates(rows, settings.on_duplicate, what, changes)
+    places = _since_first(rows.series, np.arange(len(rows.row)))
+    if time is None:
+        return _Made(rows, places, columns)
+    grid = stepping(rows, settings.step(time.calendar))
+    about = about_time(rows, grid, time, series.values)
+    step = None
+    if settings.irregular == "error":
+        check_regular(rows, grid, about["step"], what)
+    elif settings.irregular == "delta":
+        since = since_previous(rows, 10**6 if time.calendar else 1)
+        rows = rows._replace(values=np.concatenate([rows.values, since], 1))
+        columns = (*columns, f"{settings.time}_delta")
+        unit = "seconds" if time.calendar else "time"
+        changes.append(f"added: the channel {columns[-1]}, {unit} since the step before")
+    elif settings.irregular == "keep" and len(grid.irregular):
+        changes.append("kept: steps of unequal length, as if they were equal")
+    elif settings.irregular == "resample" and len(grid.irregular) and grid.step is not None:
+        step = grid.step
+        rows, places = resampled(rows, step, settings.aggregate, changes)
+        places = _since_first(rows.series, places)
+    return _Made(rows, places, columns, time, step, about)
+
+
 def _since_first(series: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Places counted from the first of each series; `series` rises."""
     starts = np.flatnonzero(np.r_[True, series[1:] != series[:-1]])
     return places - np.repeat(places[starts], np.diff(np.r_[starts, len(places)]))
 
 
-def _padded(rows: Rows, places: np.ndarray, lengths: np.ndarray, source: str) -> np.ndarray:
-    shape = (len(lengths), int(lengths.max()), rows.values.shape[1])
+def _padded(made: _Made, lengths: np.ndarray, source: str) -> np.ndarray:
+    shape = (len(lengths), int(lengths.max()), len(made.columns))
     if shape[0] * shape[1] * shape[2] > _LARGEST:
         raise InputError(
             f"{source}: found {shape[0]} series of up to {shape[1]} steps and {shape[2]} channels, padded more than "
             f"{_LARGEST} values, want fewer: a longer step (every), or shorter or fewer series"
         )
     x = np.full(shape, np.nan, np.float32)
-    x[rows.series, places] = rows.values
+    with np.errstate(over="ignore"):
+        x[made.rows.series, made.places] = made.rows.values
+    if np.isinf(x).any():
+        raise InputError(f"{source}: found sums that float32 cannot hold, want smaller numbers")
     return x
 
 
-def _padded_time(rows: Rows, places: np.ndarray, lengths: np.ndarray, calendar: bool, step: float | None) -> np.ndarray:
-    """Time stamps `[N, T]`; with `step`, steps without a row get theirs too."""
-    floats = rows.time.dtype.kind == "f"
+def _padded_time(made: _Made, lengths: np.ndarray) -> np.ndarray:
+    """Time stamps `[N, T]`; on a grid, steps without a row have theirs too."""
+    assert made.time is not None
+    stamped = made.rows.time
+    floats = stamped.dtype.kind == "f"
     # The smallest int64 is NaT.
-    time = np.full((len(lengths), lengths.max()), np.nan if floats else np.iinfo(np.int64).min, rows.time.dtype)
-    if step is None:
-        time[rows.series, places] = rows.time
+    time = np.full((len(lengths), lengths.max()), np.nan if floats else np.iinfo(np.int64).min, stamped.dtype)
+    if made.step is None:
+        time[made.rows.series, made.places] = stamped
     else:
-        first = rows.time[np.flatnonzero(places == 0)]
+        first = stamped[np.flatnonzero(made.places == 0)]
         series, place = np.nonzero(np.arange(lengths.max()) < lengths[:, None])
-        time[series, place] = first[series] + place * (step if floats else int(step))
-    return time.astype("datetime64[us]") if calendar else time
+        time[series, place] = first[series] + place * (made.step if floats else int(made.step))
+    return time.astype("datetime64[us]") if made.time.calendar else time
