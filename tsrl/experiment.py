@@ -103,7 +103,7 @@ def evaluate(
         rows += scored.rows
         embedded.append(scored.embeddings)
     trained = time.perf_counter()
-    if config.controls:
+    if config.controls and task.protocols:
         for seed in config.seed_list():
             rows += task.score(config, data, untrained(job, seed), Source("untrained", "untrained", seed)).rows
         rows += task.controls(config, data)

@@ -97,15 +97,14 @@ def _files(folder: Path | None) -> Iterator[Entry]:
         # Of a name that several files share none can be read by it.
         if len(paths) > 1:
             continue
-        name, licence = names.get(stem, stem), ""
-        if name in SPECS and SPECS[name].task == "forecast":
-            spec = SPECS[name]
-            yield Entry(name, "forecast", _shape(spec), None, spec.licence, f"{suffix[1:]} file {path.name}", "here")
-        elif suffix == ".npz":
+        name, source = names.get(stem, stem), f"{suffix[1:]} file {path.name}"
+        if suffix == ".npz":
             yield from _npz(name, path)
+        elif name in SPECS and SPECS[name].task == "forecast":
+            yield Entry(name, "forecast", _shape(SPECS[name]), None, SPECS[name].licence, source, "here")
         else:
             task = "table" if suffix in TABLE_SUFFIXES else "forecast" if suffix == ".tsf" else "classify"
-            yield Entry(name, task, "?", None, licence, f"{suffix[1:]} file {path.name}", "here")
+            yield Entry(name, task, "?", None, "", source, "here")
 
 
 def _npz(name: str, path: Path) -> Iterator[Entry]:
