@@ -11,6 +11,9 @@ _LAZY = {
     "load": "tsrl.embedder",
     "Embedder": "tsrl.embedder",
     "StreamingEncoder": "tsrl.streaming",
+    "read_table": "tsrl.data.tables",
+    "open_store": "tsrl.data.store",
+    "write_store": "tsrl.data.store_writer",
     "EmbeddingTransformer": "tsrl.interop.sklearn",
     "InputError": "tsrl.errors",
 }

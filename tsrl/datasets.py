@@ -16,13 +16,11 @@ from tsrl.data.anomaly import load_anomaly
 from tsrl.data.builders import prepare
 from tsrl.data.builders.spec import ClassifyFacts
 from tsrl.data.builders.specs import SPECS
-from tsrl.data.catalogue import catalogue, entry
+from tsrl.data.catalogue import catalogue, entry, task_of
 from tsrl.data.downloads import archive_set, progress
-from tsrl.data.forecast_files import SUFFIXES as FORECAST_SUFFIXES
 from tsrl.data.forecasting import load_forecast
 from tsrl.data.locate import TABLE_SUFFIXES, data_folder, locate, suffix_of
 from tsrl.data.named import SUFFIXES, load
-from tsrl.data.npz import stored_keys
 from tsrl.data.regression import load_regression
 from tsrl.data.table_settings import Table
 from tsrl.data.tables import read_table
@@ -159,11 +157,9 @@ def show_set(asked: Show) -> None:
 
 def _read(asked: Show) -> tuple[Any, list[str]]:
     """The set, and the lines of its validation report if it is a table."""
-    path = asked.name if suffix_of(asked.name, (*SUFFIXES, *FORECAST_SUFFIXES)) else None
-    task = asked.task or (_task_of(asked) if path else entry(asked.name, asked.data_dir).task)
-    if task == "table":
-        task = "classify"
-    if task == "forecast":
+    path = locate(asked.name, None, SUFFIXES) if suffix_of(asked.name, SUFFIXES) else None
+    task = asked.task or (entry(asked.name, asked.data_dir).task if path is None else task_of(path))
+    if task == "forecast" and (asked.task or asked.table == Table()):
         date = asked.table.time or "date"
         return load_forecast(asked.name, asked.data_dir, date, asked.table.values), []
     if task == "regress":
@@ -171,18 +167,9 @@ def _read(asked: Show) -> tuple[Any, list[str]]:
     if task == "anomaly":
         return load_anomaly(asked.name, asked.data_dir, table=asked.table), []
     data = load(asked.name, asked.data_dir, asked.table)
-    place = locate(asked.name, asked.data_dir, TABLE_SUFFIXES)
-    notes = [] if place is None else str(read_table(place, asked.table).report).splitlines()
-    return data, notes
-
-
-def _task_of(asked: Show) -> str:
-    """What a file is for: a table without settings and with dates is a series to forecast."""
-    suffix = suffix_of(asked.name, (*SUFFIXES, *FORECAST_SUFFIXES))
-    if suffix == ".npz":
-        keys = stored_keys(Path(asked.name))
-        return "anomaly" if "labels" in keys and "values" in keys else "forecast" if "values" in keys else "classify"
-    return "forecast" if suffix == ".tsf" or (suffix in TABLE_SUFFIXES and asked.table == Table()) else "classify"
+    place = path or locate(asked.name, asked.data_dir, TABLE_SUFFIXES)
+    table = place is not None and suffix_of(place.name, TABLE_SUFFIXES)
+    return data, str(read_table(place, asked.table).report).splitlines() if table else []
 
 
 def build_set(asked: Build) -> None:

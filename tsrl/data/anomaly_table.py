@@ -33,9 +33,8 @@ def read_anomaly_table(path: Path, settings: Table, train_fraction: float) -> tu
     values = (*settings.values, label) if settings.values else ()
     table = read_table(path, replace(settings, label=None, values=values))
     if label not in table.columns or len(table.columns) < 2:
-        raise InputError(
-            f"{table.source}: label: found {label!r} among {list(table.columns)}, want a column of numbers"
-        )
+        found = f"found {label!r} among the columns of numbers {list(table.columns)}"
+        raise InputError(f"{table.source}: label: {found}, want it there, and a channel beside it")
     place = table.columns.index(label)
     others = [channel for channel in range(len(table.columns)) if channel != place]
     series = []

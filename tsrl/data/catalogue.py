@@ -1,5 +1,6 @@
 """Every data set by name: what it is, and whether it can be read now, is downloaded at first use, or is put by hand."""
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,7 +14,7 @@ from tsrl.data.builders.specs import SPECS
 from tsrl.data.downloads import built_source, is_downloaded
 from tsrl.data.forecasting import FILES as FORECAST_FILES
 from tsrl.data.locate import TABLE_SUFFIXES, data_folder, named_files, suffix_of
-from tsrl.data.named import SUFFIXES, file_source
+from tsrl.data.named import SUFFIXES
 from tsrl.data.npz import stored_forms
 from tsrl.data.packaged import packaged_forms, packaged_source
 from tsrl.errors import InputError, nearest
@@ -23,6 +24,9 @@ State = Literal["here", "download", "by hand"]
 _ANOMALY_LICENCES = {"NAB": "MIT", "Yahoo": "by signed request to the publisher"}
 # Each set of the archives has its donor's terms.
 _ARCHIVE_LICENCE = "its donor's"
+
+
+_LONGEST_HEADER = 1 << 16
 
 
 class Entry(NamedTuple):
@@ -90,42 +94,76 @@ def entry(name: str, data_dir: str | Path | None = None, task: str = "") -> Entr
     return found[0]
 
 
+def task_of(path: Path) -> str:
+    """What a file is for, by its format and the names and types of what it holds.
+
+    Args:
+      path: with one of `tsrl.data.named.SUFFIXES`.
+
+    Returns:
+      A task; "table" for one without a column `date`; "" for an .npz file that no task reads.
+
+    Raises:
+      InputError: a damaged .npz file.
+    """
+    suffix = suffix_of(path.name, SUFFIXES)
+    if suffix == ".npz":
+        forms = stored_forms(path)
+        if "x_train" in forms or "x" in forms:
+            return "regress" if "y_train" in forms and forms["y_train"][1].kind == "f" else "classify"
+        kinds = {"anomaly": {"values", "labels"}, "forecast": {"values", "time"}}
+        return next((task for task, keys in kinds.items() if keys <= forms.keys()), "")
+    if suffix in TABLE_SUFFIXES:
+        return "forecast" if "date" in _header(path, suffix) else "table"
+    return "forecast" if suffix == ".tsf" else "classify"
+
+
+def _header(path: Path, suffix: str) -> list[str]:
+    """A table's column names; none where there is no readable header."""
+    try:
+        if suffix == ".parquet":
+            from pyarrow import parquet
+
+            return list(parquet.read_schema(path).names)
+        with (
+            gzip.open(path, "rt", encoding="latin-1") if suffix == ".csv.gz" else path.open(encoding="latin-1") as file
+        ):
+            return [name.strip('"') for name in file.readline(_LONGEST_HEADER).decode("latin-1").strip().split(",")]
+    except (OSError, EOFError, ValueError):
+        return []
+
+
 def _files(folder: Path | None) -> Iterator[Entry]:
     names = {stem: name for name, stem in FORECAST_FILES.items()}
     for stem, paths in named_files(folder, SUFFIXES).items():
-        path, suffix = paths[0], suffix_of(paths[0].name, SUFFIXES)
         # Of a name that several files share none can be read by it.
         if len(paths) > 1:
             continue
-        name, source = names.get(stem, stem), f"{suffix[1:]} file {path.name}"
+        path, name = paths[0], names.get(stem, stem)
+        try:
+            task = task_of(path)
+        except InputError:
+            continue
+        if not task:
+            continue
+        suffix, spec = suffix_of(path.name, SUFFIXES), SPECS.get(name)
+        spec = spec if spec is not None and spec.task == task else None
+        shape, classes = ("?", None) if spec is None else (_shape(spec), _classes(spec))
         if suffix == ".npz":
-            yield from _npz(name, path)
-        elif name in SPECS and SPECS[name].task == "forecast":
-            yield Entry(name, "forecast", _shape(SPECS[name]), None, SPECS[name].licence, source, "here")
-        else:
-            task = "table" if suffix in TABLE_SUFFIXES else "forecast" if suffix == ".tsf" else "classify"
-            yield Entry(name, task, "?", None, "", source, "here")
+            shape, classes = _stored(path)
+        yield Entry(name, task, shape, classes, spec.licence if spec else "", f"{suffix[1:]} file {path.name}", "here")
 
 
-def _npz(name: str, path: Path) -> Iterator[Entry]:
-    """What an .npz file is for, by the shapes and types of its arrays."""
-    try:
-        forms = stored_forms(path)
-    except InputError:
-        return
-    shapes = {key: form[0] for key, form in forms.items()}
-    x = shapes.get("x_train", shapes.get("x", ()))
-    classes = shapes["classes"][0] if len(shapes.get("classes", ())) == 1 else None
-    licence = SPECS[name].licence if name in SPECS else ""
-    if len(x) == 3:
-        test = f"+{shapes['x_test'][0]}" if "x_test" in shapes else ""
-        task = "regress" if "y_train" in forms and forms["y_train"][1].kind == "f" else "classify"
-        shape = f"{x[0]}{test} x {x[1]} x {x[2]}"
-        yield Entry(name, task, shape, classes, licence, file_source(path), "here")
-    elif {"values", "labels"} <= forms.keys() or {"values", "time"} <= forms.keys():
+def _stored(path: Path) -> tuple[str, int | None]:
+    """Shape and number of classes of what an .npz file holds."""
+    shapes = {key: form[0] for key, form in stored_forms(path).items()}
+    if "values" in shapes:
         steps, channels = (*shapes["values"], 1)[:2]
-        task, first = ("anomaly", "1 x ") if "labels" in forms else ("forecast", "")
-        yield Entry(name, task, f"{first}{steps} x {channels}", None, licence, file_source(path), "here")
+        return f"{'1 x ' * ('labels' in shapes)}{steps} x {channels}", None
+    x = shapes.get("x_train", shapes.get("x"))
+    test = f"+{shapes['x_test'][0]}" if "x_test" in shapes else ""
+    classes = shapes["classes"][0] if len(shapes.get("classes", ())) == 1 else None
+    return f"{x[0]}{test} x {' x '.join(map(str, x[1:]))}" if x else "?", classes
 
 
 def _anomaly(folder: Path | None) -> Iterator[Entry]:
@@ -149,10 +187,9 @@ def _packaged() -> Iterator[Entry]:
 
 def _built() -> Iterator[Entry]:
     for name, spec in SPECS.items():
-        classes = None if isinstance(spec.facts, ForecastFacts) else len(spec.facts.classes)
         state: State = "here" if is_prepared(name) else "download"
         verified = all(file.sha256 for file in spec.sources[0].files)
-        yield Entry(name, spec.task, _shape(spec), classes, spec.licence, built_source(name), state, verified)
+        yield Entry(name, spec.task, _shape(spec), _classes(spec), spec.licence, built_source(name), state, verified)
 
 
 def _archives() -> Iterator[Entry]:
@@ -162,6 +199,10 @@ def _archives() -> Iterator[Entry]:
         state: State = "here" if is_downloaded(name) else "download"
         source = f"{about.archive} archive"
         yield Entry(name, "classify", shape, about.classes, _ARCHIVE_LICENCE, source, state, verified=False)
+
+
+def _classes(spec: Spec) -> int | None:
+    return None if isinstance(spec.facts, ForecastFacts) else len(spec.facts.classes)
 
 
 def _shape(spec: Spec) -> str:

@@ -81,10 +81,15 @@ def progress(what: str) -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(f"downloading {what}", total=None, visible=False)
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    task = bars.add_task(f"downloading {what}", total=None)
 
-        def show(done: int, total: int | None) -> None:
-            bars.update(task, completed=done, total=total, visible=True)
+    def show(done: int, total: int | None) -> None:
+        bars.start()
+        bars.update(task, completed=done, total=total)
 
+    try:
         yield show
+    finally:
+        if bars.live.is_started:
+            bars.stop()

@@ -1,6 +1,6 @@
 """Sets for extrinsic regression, series with one number each: files, and the sets inside the aeon package."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -117,5 +117,8 @@ def _read_table(path: Path, settings: Table) -> RegressionSet:
     if series.labels is None or series.split is None:
         lacking = "label" if series.labels is None else "split"
         raise InputError(f"{series.source}: found no column for {lacking}, want table.label and table.split to regress")
+    # The column was read as text where the file has no types.
+    with readable(f"{series.source}: column {settings.label!r} (label)", "cells that are no numbers"):
+        series = replace(series, labels=series.labels.astype(np.float64))
     train, test = split(series, "column")
     return RegressionSet(series.name, series.source, train.x, train.labels, test.x, test.labels)  # type: ignore[arg-type]

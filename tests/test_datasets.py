@@ -1,0 +1,133 @@
+"""`tsrl datasets` as users call it: lists, describes, draws, prepares; exit codes and messages."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from tsrl.cli import main
+from tsrl.data.builders.specs import SPECS
+
+DATA_DIR = os.environ.get("TSRL_DATA_DIR")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working folder with some files, no data folder, nothing prepared."""
+    monkeypatch.delenv("TSRL_DATA_DIR", raising=False)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(6, 9, 2)).astype(np.float32)
+    np.savez("moves.npz", x_train=x, y_train=np.arange(6) % 2, x_test=x, y_test=np.arange(6) % 2)
+    np.savez("pump.npz", values=random.normal(size=(60, 1)), labels=np.arange(60) // 50)
+    days = np.datetime64("2024-01-01") + np.arange(40)
+    rows = [f"{day},{value}" for day, value in zip(days, random.normal(size=40), strict=True)]
+    (tmp_path / "sales.csv").write_text("date,sold\n" + "\n".join(rows) + "\n")
+    rows = [f"shop{i % 3},{days[i // 3]},{i}" for i in range(30) if i != 15]
+    (tmp_path / "shops.csv").write_text("shop,day,sold\n" + "\n".join(rows) + "\n")
+    return tmp_path
+
+
+def run(capsys, *args):
+    code = 0
+    try:
+        main(["datasets", *args])
+    except SystemExit as end:
+        code = end.code
+    done = capsys.readouterr()
+    return code, done.out, done.err
+
+
+def test_lists_everything(here, capsys):
+    code, out, _ = run(capsys)
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines() if line.strip()}
+    assert "7352+2947 x 128 x 9" in lines["HAR"]
+    assert "downloads: HAR, prepared from its published files, unverified" in lines["HAR"]
+    assert "unverified" not in lines["ETTh1"]
+    assert "by hand" in lines["Yahoo"]
+    assert "180 data sets, 14 can be read now." in out
+
+
+def test_lists_some(here, capsys):
+    _, out, _ = run(capsys, "list", "--data-dir", ".", "--here", "--task", "classify", "--json")
+    entries = [json.loads(line) for line in out.splitlines()]
+    assert {one["task"] for one in entries} == {"classify"}
+    assert {one["state"] for one in entries} == {"here"}
+    (own,) = [one for one in entries if one["name"] == "moves"]
+    assert own["shape"] == "6+6 x 9 x 2"
+
+
+@pytest.mark.parametrize(
+    ("args", "told", "drawn"),
+    [
+        (["moves", "--data-dir", "."], ["6 to train on + 6 to test on", "classes"], "moves"),
+        (["BasicMotions"], ["40 to train on + 40 to test on"], "BasicMotions"),
+        (["pump.npz", "--task", "anomaly"], ["labelled ranges", "60 in all"], "pump"),
+        (["pump.npz"], ["labelled ranges"], "pump"),
+        (["sales.csv"], ["86400 s; 0 steps of another length"], "sales"),
+        (["sales", "--data-dir", "."], ["train 24, validation 8, test 8"], "sales"),
+        (
+            ["shops.csv", "--table.id", "shop", "--table.time", "day", "--table.irregular", "keep"],
+            ["29 rows, 3 series of 9 to 10 steps", "gaps: 1 (shop0: 2024-01-05", "kept: steps of unequal length"],
+            "shops",
+        ),
+    ],
+)
+def test_shows_a_set(here, capsys, args, told, drawn):
+    code, out, err = run(capsys, "show", *args)
+    assert (code, err) == (0, "")
+    for words in told:
+        assert words in " ".join(out.split())
+    page = here / "runs" / "datasets" / f"{drawn}.html"
+    assert f"page: {os.path.relpath(page)}" in out
+    assert f"<h1>{drawn}</h1>" in page.read_text(encoding="utf-8")
+
+
+def test_a_published_set_is_cited(here, capsys):
+    rows = [f"{np.datetime64('2016-07-01T00:00:00') + np.timedelta64(i, 'h')}".replace("T", " ") for i in range(14_400)]
+    (here / "ETTh1.csv").write_text("date,OT\n" + "".join(f"{stamp},1.5\n" for stamp in rows))
+    code, out, _ = run(capsys, "show", "ETTh1", "--data-dir", ".", "--out", "deep/page.html")
+    assert code == 0
+    assert SPECS["ETTh1"].homepage in out
+    assert "CC BY-ND 4.0" in out
+    assert "zhou2021informer" in (here / "deep" / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["show", "GunPiont"], "error: dataset: found 'GunPiont'; did you mean GunPoint"),
+        (["show", "absent.npz"], "error: dataset: found no file at absent.npz"),
+        (["show", "shops.csv", "--table.id", "shp"], "did you mean shop"),
+        (["show", "shops", "--data-dir", "nowhere"], "error: data_dir: found no folder at nowhere"),
+        (["build", "Nothing"], "found 'Nothing'"),
+        (["build", "HAR", "--data-dir", "nowhere"], "found no folder at nowhere"),
+    ],
+)
+def test_wrong_input_ends_with_a_message(here, capsys, args, message):
+    code, out, err = run(capsys, *args)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.skipif(not DATA_DIR, reason="TSRL_DATA_DIR names no data folder")
+def test_prepares_a_set(here, capsys):
+    code, out, err = run(capsys, "build", "ETTh1", "--data-dir", DATA_DIR)
+    assert (code, err) == (0, "")
+    assert "ETTh1.csv: sha256 " in out
+    assert ", verified" in out
+    assert (here / "tfds" / SPECS["ETTh1"].builder / "1.0.0" / "dataset_info.json").is_file()
+    code, out, _ = run(capsys, "list", "--task", "forecast", "--here")
+    assert "here: ETTh1, prepared from its published files" in out
+
+
+def test_help_and_unknown_flags(here, capsys):
+    for command in ("list", "show", "build"):
+        code, out, _ = run(capsys, command, "--help")
+        assert code == 0
+        assert f"usage: tsrl datasets {command}" in out
+    assert run(capsys, "list", "--taks", "classify")[0] == 2
