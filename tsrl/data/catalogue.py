@@ -125,8 +125,8 @@ def _header(path: Path, suffix: str) -> list[str]:
             from pyarrow import parquet
 
             return list(parquet.read_schema(path).names)
-        opened = gzip.open(path) if suffix == ".csv.gz" else path.open("rb")
-        with opened as file:
+        opened = gzip.open if suffix == ".csv.gz" else open
+        with opened(path, "rb") as file:
             return [name.strip('"') for name in file.readline(_LONGEST_HEADER).decode("latin-1").strip().split(",")]
     except (OSError, EOFError, ValueError):
         return []

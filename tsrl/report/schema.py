@@ -25,7 +25,7 @@ from typing import Any, Literal, NamedTuple, TypedDict
 from tsrl.errors import InputError
 
 SCHEMA = 2
-TASKS = ("classify", "regress", "cluster", "forecast", "anomaly", "finetune")
+TASKS = ("classify", "regress", "cluster", "forecast", "anomaly", "finetune", "pretrain")
 SELECTIONS = ("validation", "paper")
 
 # A trained method; the same encoder with its initial weights; what needs no encoder at all.

@@ -1,0 +1,88 @@
+"""Training without scores: from an array and from a store, which gives the same model when it fits its cache."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import tsrl
+from tsrl.config import Config, Pretrain, Train, options
+from tsrl.data.store_writer import write_store
+from tsrl.data.synthetic import synthetic
+from tsrl.encoders import DilatedConv
+from tsrl.errors import InputError
+from tsrl.experiment import experiment
+from tsrl.report.schema import check_report
+from tsrl.suite import suite
+from tsrl.tasks.pretrain import sample
+
+CONFIG = Config(
+    method=options("ts2vec"),
+    encoder=DilatedConv(width=4, features=6, depth=1),
+    train=Train(steps=3, batch_size=4),
+    task="pretrain",
+    quiet=True,
+)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """40 series as a store of four row groups, and as an .npy file."""
+    folder = tmp_path_factory.mktemp("corpus")
+    x = 3 + 2 * synthetic(40, 32, channels=2).x
+    np.save(folder / "array.npy", x)
+    return write_store(folder / "store", [x], rows_per_group=10), folder / "array.npy", x
+
+
+def test_a_store_trains_the_model_that_its_array_does(corpus, tmp_path):
+    store, array, x = corpus
+    reports = {}
+    for name, path in (("store", store), ("array", array)):
+        config = replace(CONFIG, dataset=str(path), workdir=tmp_path / name)
+        reports[name] = experiment(config)
+        check_report(reports[name])
+    report = reports["store"]
+    assert report["results"] == []
+    assert report["dataset"] == {
+        "name": "store", "source": "Parquet store store", "n_train": 40, "length": 32, "channels": 2
+    }  # fmt: skip
+    assert report["health"][0]["width"] == 6
+    kept = {name: np.load(tmp_path / name / "embeddings.npz") for name in reports}
+    assert kept["store"]["rows"].tolist() == list(range(40))
+    # The scaler's sums are in another order.
+    np.testing.assert_allclose(kept["store"]["z"], kept["array"]["z"], rtol=0, atol=1e-5)
+    model = tsrl.load(tmp_path / "store")
+    np.testing.assert_allclose(model.scaler.mean, x.mean((0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(model.embed(x), kept["store"]["z"], atol=1e-6)
+    page = (tmp_path / "store" / "report.html").read_text(encoding="utf-8")
+    assert "No table: this run only trained." in page
+
+
+def test_settings_of_the_task(corpus, tmp_path):
+    store, *_ = corpus
+    config = replace(CONFIG, dataset=str(store), workdir=tmp_path / "raw", pretrain=Pretrain(scale=False))
+    assert experiment(config)["config"]["trained_on"] == {"scale": False, "memory_mb": 128}
+    assert tsrl.load(tmp_path / "raw").scaler is None
+    with pytest.raises(InputError, match="want at most cache_bytes = 0"):
+        experiment(replace(config, pretrain=Pretrain(memory_mb=0), workdir=tmp_path / "none"))
+    with pytest.raises(InputError, match="want 1: run its seeds in sequence"):
+        experiment(replace(config, seeds=2, workdir=tmp_path / "two"))
+    with pytest.raises(InputError, match=r"a folder of \.parquet files with a series a row is read by --task pretrain"):
+        experiment(replace(config, task="classify", workdir=tmp_path / "other"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
+
+
+def test_several_sets_are_not_compared(corpus, tmp_path):
+    store, array, _ = corpus
+    config = replace(CONFIG, datasets=f"{store},{array}", workdir=tmp_path / "both")
+    assert [report["dataset"]["name"] for report in suite(config)] == ["store", "array"]
+    assert not (tmp_path / "both" / "comparison.json").exists()
+
+
+@pytest.mark.parametrize("count", [1, 512, 513, 5_000, 10**6])
+def test_the_sample_is_bounded_and_inside(count):
+    rows = sample(count)
+    assert len(rows) == len(set(rows.tolist())) == min(count, len(rows)) <= 512
+    assert rows.min() == 0
+    assert rows.max() == count - 1
+    assert len(rows) == count or len(rows) > 448
