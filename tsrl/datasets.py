@@ -23,7 +23,7 @@ from tsrl.data.locate import TABLE_SUFFIXES, data_folder, locate, suffix_of
 from tsrl.data.named import SUFFIXES, load
 from tsrl.data.regression import load_regression
 from tsrl.data.table_settings import Table
-from tsrl.data.tables import read_table
+from tsrl.data.tables import SeriesTable, read_table
 from tsrl.describe import described
 from tsrl.errors import InputError
 from tsrl.report.dataset_page import write_dataset_page
@@ -130,9 +130,14 @@ def list_sets(asked: List) -> None:
 
 def show_set(asked: Show) -> None:
     """Prints what a set is, and writes a page with its channels in numbers and some series drawn."""
-    data, notes = _read(asked)
+    data, report = _read(asked)
     spec = SPECS.get(data.name)
-    names = spec.facts.channels if spec is not None and isinstance(spec.facts, ClassifyFacts) else ()
+    names: Sequence[str] = ()
+    if report is not None:
+        names = report.columns
+    elif spec is not None and isinstance(spec.facts, ClassifyFacts):
+        names = spec.facts.channels
+    notes = [] if report is None else str(report.report).splitlines()
     found = described(data, names)
     about = found.about
     if spec is not None:
@@ -155,32 +160,32 @@ def show_set(asked: Show) -> None:
     console.print(f"page: {out}", highlight=False, soft_wrap=True)
 
 
-def _read(asked: Show) -> tuple[Any, list[str]]:
-    """The set, and the lines of its validation report if it is a table."""
+def _read(asked: Show) -> tuple[Any, SeriesTable | None]:
+    """The set, and the table that it was read from, if any."""
     path = locate(asked.name, None, SUFFIXES) if suffix_of(asked.name, SUFFIXES) else None
     task = asked.task or (entry(asked.name, asked.data_dir).task if path is None else task_of(path))
     if task == "forecast" and (asked.task or asked.table == Table()):
         date = asked.table.time or "date"
-        return load_forecast(asked.name, asked.data_dir, date, asked.table.values), []
+        return load_forecast(asked.name, asked.data_dir, date, asked.table.values), None
     if task == "regress":
-        return load_regression(asked.name, asked.data_dir, asked.table), []
+        return load_regression(asked.name, asked.data_dir, asked.table), None
     if task == "anomaly":
-        return load_anomaly(asked.name, asked.data_dir, table=asked.table), []
+        return load_anomaly(asked.name, asked.data_dir, table=asked.table), None
     data = load(asked.name, asked.data_dir, asked.table)
     place = path or locate(asked.name, asked.data_dir, TABLE_SUFFIXES)
     table = place is not None and suffix_of(place.name, TABLE_SUFFIXES)
-    return data, str(read_table(place, asked.table).report).splitlines() if table else []
+    return data, read_table(place, asked.table) if table else None
 
 
 def build_set(asked: Build) -> None:
     """Downloads and prepares a set, and says what its files were held to."""
-    console = Console()
+    console, folder = Console(), data_folder(asked.data_dir)
     if asked.name in SPECS:
         with progress(asked.name) as shown:
-            made = prepare(asked.name, asked.data_dir, shown)
+            made = prepare(asked.name, folder, shown)
         for name, (sha256, state) in made.files.items():
             console.print(f"{name}: sha256 {sha256}, {state}", highlight=False, soft_wrap=True)
         console.print(f"{asked.name}: prepared in {made.folder}", highlight=False, soft_wrap=True)
         return
-    found = archive_set(asked.name, data_folder(asked.data_dir))
+    found = archive_set(asked.name, folder)
     console.print(f"{asked.name}: {len(found.x_train)} series to train on, from the {found.source}", highlight=False)

@@ -28,7 +28,9 @@ def _server():
 
 
 @pytest.fixture
-def web(_server):
+def web(_server, monkeypatch):
+    # A proxy of the machine's would be asked for its own addresses.
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     _server.pages.clear()
     _server.requests.clear()
     return _server
@@ -275,3 +277,12 @@ def test_processes_and_threads_share_one_download(web, tmp_path):
         assert {*pool.map(_fetch, [job] * 2), *threads.map(_fetch, [job] * 2)} == {HASH}
     assert len(web.requests) == 1
     assert (tmp_path / "a").read_bytes() == BODY
+
+
+def test_the_environments_proxy_is_used(web, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", web.address)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    web.pages["http://files.test/a"] = Page(BODY)
+    assert fetch(["http://files.test/a"], tmp_path / "a") == HASH
+    assert web.requests[0][0] == "http://files.test/a"

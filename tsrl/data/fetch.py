@@ -19,6 +19,7 @@ from urllib.request import (
     HTTPRedirectHandler,
     HTTPSHandler,
     OpenerDirector,
+    ProxyHandler,
     Request,
 )
 
@@ -40,7 +41,8 @@ def fetch(urls: Sequence[str], target: Path, sha256: str | None = None, progress
     """Downloads a file once; a later call finds it there.
 
     The partial file is `target.part`, beside it stands what tells whether the server's file is still the same: a later
-    call goes on from there. Proxies are not used; redirects are followed to http and https, never from https to http.
+    call goes on from there. Proxies are those of the environment (http_proxy, https_proxy, no_proxy); redirects are
+    followed to http and https, never from https to http.
 
     Args:
       urls: addresses of the same file, tried in this order.
@@ -170,7 +172,7 @@ def _partial(url: str, part: Path, state: Path) -> tuple[int, str]:
 
 def _request(url: str, part: Path, state: Path, have: int, validator: str, progress: Progress | None) -> None:
     opener = OpenerDirector()
-    for handler in (HTTPHandler, HTTPSHandler, _Redirects, HTTPErrorProcessor, HTTPDefaultErrorHandler):
+    for handler in (ProxyHandler, HTTPHandler, HTTPSHandler, _Redirects, HTTPErrorProcessor, HTTPDefaultErrorHandler):
         opener.add_handler(handler())
     # Without this header a server may send other bytes than the file's.
     headers = {"User-Agent": "tsrl", "Accept-Encoding": "identity"}
