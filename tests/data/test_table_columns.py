@@ -43,6 +43,11 @@ def test_kinds_that_have_to_be_named():
         numbers(column([b"1"]), "c")
 
 
+def test_half_of_the_cells_make_a_column_of_numbers():
+    assert is_numeric(column(["1", "a", None]).table["c"])
+    assert not is_numeric(column(["1", "a", "b"]).table["c"])
+
+
 def test_mostly_numbers_are_not_left_out_silently():
     source = column(["1", "2", "three", None])
     assert is_numeric(source.table["c"])

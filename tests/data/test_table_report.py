@@ -95,6 +95,15 @@ def test_one_row_has_no_step():
     assert read_table({"t": [5], "x": [1.0]}, time="t").report.step is None
 
 
+def test_constant_channels():
+    columns = {"id": [0, 0, 1, 1, 2], "one": [4.0] * 5, "each": [1.0, 1, 2, 2, 3], "no": [0.0, 5, 5, 5, 5]}
+    report = read_table(columns, id="id").report
+    assert report.constant == ("one",)
+    # A single value says nothing.
+    assert report.constant_in == {"one": 2, "each": 2, "no": 1}
+    assert read_table({"x": [1.0, 1, 1]}).report.constant_in == {}
+
+
 def test_equal_series():
     nan = np.nan
     x = np.array([[1, 2, nan], [1, 2, nan], [1, 2, nan], [3, nan, 1], [3, nan, 1]], np.float32)[..., None]

@@ -100,6 +100,10 @@ def test_a_pandas_column_that_mixes_kinds():
         read_table(frame, time="t", values=("x",))
     with pytest.raises(InputError, match="DataFrame: column 'x': found 'two' in row 1, want numbers"):
         read_table(frame.set_index("t"), time="t", values=("x",))
+    with pytest.raises(InputError, match="DataFrame: column 'x': found 'two' in row 1, want numbers"):
+        read_table(frame.set_index(pandas.Index([5, 6, 7])), time="index", values=("x",))
+    unused = read_table(pandas.DataFrame({"x": ["one", "two", 3], "y": [1.0, 2, 3]}, index=[5, 7, 8]))
+    assert (unused.columns, unused.report.unused) == (("y",), ("index", "x"))
     with pytest.raises(InputError, match="DataFrame: found columns that Arrow cannot read"):
         read_table(pandas.DataFrame([[1, 2]], columns=["x", "x"]))
     with pytest.raises(InputError, match="table: column 'x': found 'two' in row 1"):

@@ -150,6 +150,7 @@ def test_without_stamps_each_series_is_cut():
     np.testing.assert_array_equal(test.x[1, 0], whole.x[1, 4])
     assert np.isnan(test.x[1, 1]).all()
     assert np.isnan(train.x[1, 4:]).all()
+    assert leaks(train, test) == ()
 
 
 def test_statistics_come_from_train_alone():
@@ -207,10 +208,12 @@ def test_column():
 
 
 def test_leaks_in_time():
+    earlier, later = (table([3], seed=seed, time=True, start=[seed]) for seed in (0, 2))
+    assert leaks(earlier, later) == ("1 series are in both, and train ends at 2, test begins at 2",)
     whole = table([4, 4], time=True)
     assert leaks(whole, whole.take(np.array([0]))) == (
         "1 series of test are equal to one of train: 0",
-        "1 series are in both, and train ends at 3, after test begins at 0",
+        "1 series are in both, and train ends at 3, test begins at 0",
     )
 
 

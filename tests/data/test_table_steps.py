@@ -64,6 +64,8 @@ def test_steps():
     assert (grid.step, grid.gaps.tolist(), grid.missing.tolist(), grid.irregular.tolist()) == (10, [3], [2], [3, 5])
     asked = stepping(rows([0, 0, 0], [0, 10, 20]), 5.0)
     assert (asked.step, asked.gaps.tolist(), asked.missing.tolist()) == (5, [1, 2], [1, 1])
+    assert stepping(rows([0] * 4, [0, 30, 40, 60]), None).step == 20
+    assert stepping(rows([0] * 5, [0, 30, 40, 60, 65]), None).step == 10
     assert stepping(rows([0, 1], [3, 4]), None).step is None
     assert stepping(rows([0, 1], [3, 4]), 2.0).step == 2
 

@@ -178,6 +178,7 @@ def test_settings_choose():
     np.testing.assert_array_equal(filled, [1, 2, 3, np.nan, np.nan, 4])
     assert time == [0, 1, 2, 3, 4, 5]
     assert values({**JUMPS, "when": [3, 5, 7, 11]}, irregular="resample")[1] == [3, 5, 7, 9, 11]
+    assert values({**JUMPS, "when": [4, 9, 14, 24]}, irregular="resample")[1] == [4, 9, 14, 19, 24]
     assert values(OFF, irregular="resample")[:2] == ([1, 2, 3, 4], [0, 10, 20, 30])
     assert values(OFF, irregular="resample", every=20, aggregate="sum")[:2] == ([3, 7], [0, 20])
     assert values({**OFF, "when": [0.1, 0.2, 0.3, 0.5]}, irregular="resample")[1] == pytest.approx(

@@ -153,12 +153,11 @@ def _of_frame(frame: Any) -> Source:
         if not columns or len(set(columns)) < len(columns):
             raise InputError(f"{source}: found columns that Arrow cannot read ({error})") from error
         # A column that mixes kinds of objects: as text, so that the message can name the cell.
-        index = frame.index.to_frame() if hasattr(frame, "index") else {}
-        mixed = _of_columns({name: frame[name].to_numpy() for name in columns})
-        for name in index:
-            if str(name) not in mixed.column_names and name != 0:
-                mixed = mixed.append_column(str(name), _of_columns({name: index[name].to_numpy()})[str(name)])
-        return Source("table", source, mixed)
+        with parsed(source):
+            flat = frame.reset_index() if hasattr(frame, "reset_index") else frame
+            names = list(flat.columns)
+            index = tuple(map(str, names[: len(names) - len(columns)]))
+            return Source("table", source, _of_columns({name: flat[name].to_numpy() for name in names}), index)
 
 
 def _indexed(name: str, source: str, table: pa.Table) -> Source:

@@ -99,7 +99,7 @@ def leaks(train: SeriesTable, test: SeriesTable) -> tuple[str, ...]:
     if len(shared) and train.time is not None and test.time is not None:
         last, first = train.time[train.steps()].max(), test.time[test.steps()].min()
         if last >= first:
-            found.append(f"{len(shared)} series are in both, and train ends at {last}, after test begins at {first}")
+            found.append(f"{len(shared)} series are in both, and train ends at {last}, test begins at {first}")
     if len(shared) and train.labels is not None:
         found.append(f"{len(shared)} series are in both with their labels")
     return tuple(found)
