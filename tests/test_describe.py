@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tsrl.data.anomaly_series import AnomalySeries, AnomalySet
+from tsrl.data.anomaly import AnomalySeries, AnomalySet
 from tsrl.data.dataset import Dataset
 from tsrl.data.forecasting import ForecastSet
 from tsrl.data.regression import RegressionSet

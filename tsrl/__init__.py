@@ -11,7 +11,7 @@ _LAZY = {
     "load": "tsrl.embedder",
     "Embedder": "tsrl.embedder",
     "StreamingEncoder": "tsrl.streaming",
-    "read_table": "tsrl.data.tables",
+    "read_table": "tsrl.data.tables.read",
     "open_store": "tsrl.data.store",
     "write_store": "tsrl.data.store_writer",
     "EmbeddingTransformer": "tsrl.interop.sklearn",

@@ -13,7 +13,7 @@ import flax.linen as nn
 import tyro
 
 from tsrl.data.dataset import Split
-from tsrl.data.table_settings import Table
+from tsrl.data.tables.settings import Table
 from tsrl.encoders import ENCODERS
 from tsrl.errors import InputError, nearest
 from tsrl.methods import METHODS

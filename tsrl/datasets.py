@@ -22,8 +22,8 @@ from tsrl.data.forecasting import load_forecast
 from tsrl.data.locate import TABLE_SUFFIXES, data_folder, locate, suffix_of
 from tsrl.data.named import SUFFIXES, load
 from tsrl.data.regression import load_regression
-from tsrl.data.table_settings import Table
-from tsrl.data.tables import SeriesTable, read_table
+from tsrl.data.tables.read import SeriesTable, read_table
+from tsrl.data.tables.settings import Table
 from tsrl.describe import described
 from tsrl.errors import InputError
 from tsrl.report.dataset_page import write_dataset_page

@@ -20,7 +20,7 @@ from tsrl.data.locate import (
 from tsrl.data.npz import npz_source, read_npz, stored_keys
 from tsrl.data.packaged import packaged_sets, packaged_source, read_packaged
 from tsrl.data.series_files import read_series_file
-from tsrl.data.table_settings import Table
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError, nearest
 
 ARRAY_SUFFIXES = (".npz", ".npy", ".tsf", *PAIRED_SUFFIXES)
@@ -87,7 +87,7 @@ def _read(path: Path, table: Table) -> Dataset:
     suffix = suffix_of(path.name, SUFFIXES)
     if suffix in TABLE_SUFFIXES:
         # pyarrow takes a while to import, and is needed for tables alone.
-        from tsrl.data.table_dataset import table_dataset
+        from tsrl.data.tables.dataset import table_dataset
 
         return table_dataset(path, table)
     read = read_npz if suffix == ".npz" else read_series_file

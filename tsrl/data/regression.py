@@ -11,7 +11,7 @@ from tsrl.data.npz import npz_source, readable, stored_keys
 from tsrl.data.packaged import packaged_source, packaged_targets, test_file
 from tsrl.data.series import check_series
 from tsrl.data.series_files import stack, ts_header
-from tsrl.data.table_settings import Table
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError, nearest
 
 SUFFIXES = (".npz", ".ts", *TABLE_SUFFIXES)
@@ -110,8 +110,8 @@ def _read_ts(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
 
 
 def _read_table(path: Path, settings: Table) -> RegressionSet:
-    from tsrl.data.table_split import split
-    from tsrl.data.tables import read_table
+    from tsrl.data.tables.read import read_table
+    from tsrl.data.tables.split import split
 
     series = read_table(path, settings)
     if series.labels is None or series.split is None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from tsrl.config import Config, Evaluation
 from tsrl.data.anomaly import AnomalySet, load_anomaly, ranges
+from tsrl.data.anomaly.stationary import check_tests, made_stationary
 from tsrl.data.series import pad_to
-from tsrl.data.stationary import check_tests, made_stationary
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
 from tsrl.evaluate.anomaly import (

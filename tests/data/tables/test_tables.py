@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsrl.data.forecasting import load_forecast
-from tsrl.data.tables import Table, read_table
+from tsrl.data.tables.read import Table, read_table
 from tsrl.errors import InputError
 
 LONG = {

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from tsrl.data.hashing import fingerprint
-from tsrl.data.table_report import Validation
+from tsrl.data.tables.report import Validation
 from tsrl.errors import InputError
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tsrl.data.anomaly_files import Files, checked, chosen_names, ending, matching, only, parsed, zip_file
-from tsrl.data.anomaly_series import AnomalySeries, ranges
+from tsrl.data.anomaly.files import Files, checked, chosen_names, ending, matching, only, parsed, zip_file
+from tsrl.data.anomaly.series import AnomalySeries, ranges
 from tsrl.data.npz import npz_source
 from tsrl.errors import InputError
 

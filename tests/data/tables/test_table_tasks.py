@@ -12,7 +12,7 @@ from set_files import ts_text
 from tsrl.data.anomaly import load_anomaly
 from tsrl.data.named import load
 from tsrl.data.regression import load_regression
-from tsrl.data.table_settings import Table
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError
 
 SETTINGS = Table(id="machine", time="at", label="state", group="site", split="part")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsrl.data.tables import read_table
+from tsrl.data.tables.read import read_table
 from tsrl.errors import InputError
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -6,13 +6,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tsrl.data.table_columns import Keys, is_numeric, keys, numbers, row_list
-from tsrl.data.table_report import about_time, describe
-from tsrl.data.table_series import SeriesTable
-from tsrl.data.table_settings import Table
-from tsrl.data.table_source import Source, check_columns, read_source
-from tsrl.data.table_steps import Rows, check_regular, in_order, resampled, since_previous, stepping, without_duplicates
-from tsrl.data.table_time import Stamps, stamps
+from tsrl.data.tables.columns import Keys, is_numeric, keys, numbers, row_list
+from tsrl.data.tables.report import about_time, describe
+from tsrl.data.tables.series import SeriesTable
+from tsrl.data.tables.settings import Table
+from tsrl.data.tables.source import Source, check_columns, read_source
+from tsrl.data.tables.steps import (
+    Rows,
+    check_regular,
+    in_order,
+    resampled,
+    since_previous,
+    stepping,
+    without_duplicates,
+)
+from tsrl.data.tables.time import Stamps, stamps
 from tsrl.errors import InputError, nearest
 
 __all__ = ["SeriesTable", "Table", "read_table"]

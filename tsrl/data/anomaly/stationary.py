@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tsrl.data.anomaly_series import AnomalySeries, ranges
+from tsrl.data.anomaly.series import AnomalySeries, ranges
 from tsrl.errors import InputError
 
 SIGNIFICANT = 0.05

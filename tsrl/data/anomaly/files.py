@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsrl.data.anomaly_series import AnomalySeries, Windows
+from tsrl.data.anomaly.series import AnomalySeries, Windows
 from tsrl.data.npz import readable
 from tsrl.data.unpack import members, read_member
 from tsrl.errors import InputError, nearest

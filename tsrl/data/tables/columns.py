@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tsrl.data.table_source import MISSING, Source, arrow_errors
+from tsrl.data.tables.source import MISSING, Source, arrow_errors
 from tsrl.errors import InputError
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"

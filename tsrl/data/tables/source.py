@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from tsrl.data.anomaly_files import parsed
+from tsrl.data.anomaly.files import parsed
 from tsrl.errors import InputError, nearest
 
 # Cells that a .csv file may have for a missing number.

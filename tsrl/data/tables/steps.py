@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsrl.data.table_columns import row_list
+from tsrl.data.tables.columns import row_list
 from tsrl.errors import InputError
 
 # Time stamps that are broken numbers are equal to a step but for rounding.

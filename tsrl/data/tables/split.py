@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tsrl.data.table_report import equal_series
-from tsrl.data.table_series import SeriesTable
+from tsrl.data.tables.report import equal_series
+from tsrl.data.tables.series import SeriesTable
 from tsrl.errors import InputError, nearest
 
 __all__ = ["leaks", "split"]

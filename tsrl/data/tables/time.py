@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tsrl.data.anomaly_files import parsed
-from tsrl.data.table_columns import first_failing, row_list
-from tsrl.data.table_settings import Table
-from tsrl.data.table_source import Source, arrow_errors
+from tsrl.data.anomaly.files import parsed
+from tsrl.data.tables.columns import first_failing, row_list
+from tsrl.data.tables.settings import Table
+from tsrl.data.tables.source import Source, arrow_errors
 from tsrl.errors import InputError
 
 _NAIVE, _UTC = pa.timestamp("us"), pa.timestamp("us", "UTC")

@@ -6,7 +6,7 @@ import table_reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsrl.data.table_steps import Rows, aggregated, in_order, resampled, since_previous, stepping, without_duplicates
+from tsrl.data.tables.steps import Rows, aggregated, in_order, resampled, since_previous, stepping, without_duplicates
 from tsrl.errors import InputError
 
 CELL = st.none() | st.floats(-100, 100, width=16)

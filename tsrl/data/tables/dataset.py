@@ -6,9 +6,9 @@ import numpy as np
 
 from tsrl.data.dataset import Dataset
 from tsrl.data.npz import arrange
-from tsrl.data.table_settings import Table
-from tsrl.data.table_split import split
-from tsrl.data.tables import read_table
+from tsrl.data.tables.read import read_table
+from tsrl.data.tables.settings import Table
+from tsrl.data.tables.split import split
 
 
 def table_dataset(path: Path, settings: Table) -> Dataset:

@@ -5,8 +5,8 @@ import importlib.util
 import numpy as np
 import pytest
 
-from tsrl.data.anomaly_series import AnomalySeries
-from tsrl.data.stationary import MAX_DIFFERENCES, made_stationary, unit_root_order
+from tsrl.data.anomaly import AnomalySeries
+from tsrl.data.anomaly.stationary import MAX_DIFFERENCES, made_stationary, unit_root_order
 from tsrl.errors import InputError
 
 stattools = pytest.importorskip("statsmodels.tsa.stattools")

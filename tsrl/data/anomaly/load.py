@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tsrl.data.anomaly_files import file_trees
-from tsrl.data.anomaly_readers import MARKS, read_kpi, read_nab, read_own, read_spacecraft, read_ucr, read_yahoo
-from tsrl.data.anomaly_series import AnomalySeries, AnomalySet, ranges
+from tsrl.data.anomaly.files import file_trees
+from tsrl.data.anomaly.readers import MARKS, read_kpi, read_nab, read_own, read_spacecraft, read_ucr, read_yahoo
+from tsrl.data.anomaly.series import AnomalySeries, AnomalySet, ranges
 from tsrl.data.locate import (
     DATA_DIR_VARIABLE,
     TABLE_SUFFIXES,
@@ -14,7 +14,7 @@ from tsrl.data.locate import (
     stem_of,
     suffix_of,
 )
-from tsrl.data.table_settings import Table
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError, nearest
 
 __all__ = ["ARCHIVES", "AnomalySeries", "AnomalySet", "found_archives", "load_anomaly", "ranges"]
@@ -70,7 +70,7 @@ def load_anomaly(
         if suffix_of(path.name, SUFFIXES) == ".npz":
             return _set(path.stem, *read_own(path, train_fraction))
         # pyarrow takes a while to import, and is needed for tables alone.
-        from tsrl.data.anomaly_table import read_anomaly_table
+        from tsrl.data.anomaly.table import read_anomaly_table
 
         return _set(stem_of(path, SUFFIXES), *read_anomaly_table(path, table or Table(), train_fraction))
     folder = data_folder(data_dir)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tsrl.data.anomaly_files import checked
-from tsrl.data.anomaly_series import AnomalySeries, ranges
-from tsrl.data.table_settings import Table
-from tsrl.data.tables import read_table
+from tsrl.data.anomaly.files import checked
+from tsrl.data.anomaly.series import AnomalySeries, ranges
+from tsrl.data.tables.read import read_table
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError
 
 

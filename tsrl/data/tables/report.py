@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tsrl.data.table_steps import Grid, Rows
-from tsrl.data.table_time import Stamps
+from tsrl.data.tables.steps import Grid, Rows
+from tsrl.data.tables.time import Stamps
 
 # A channel whose level or spread changes by this factor has probably changed its unit or sensor. A straight line stays
 # below it: at 3/4 of its way the spreads before and after are as 3 to 1.

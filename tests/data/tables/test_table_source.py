@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
-from tsrl.data.tables import read_table
+from tsrl.data.tables.read import read_table
 from tsrl.errors import InputError
 
 CSV = "shop,day,sold,note\n007,2024-01-01,1.5,calm\n007,2024-01-02,NA,\n08,2024-01-01,3,rain\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tsrl.data.table_settings import Table
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tsrl.data.tables import read_table
+from tsrl.data.tables.read import read_table
 from tsrl.errors import InputError
 
 TABLE = {

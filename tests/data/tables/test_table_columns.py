@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tsrl.data.table_columns import first_failing, is_numeric, keys, numbers, row_list
-from tsrl.data.table_source import Source
+from tsrl.data.tables.columns import first_failing, is_numeric, keys, numbers, row_list
+from tsrl.data.tables.source import Source
 from tsrl.errors import InputError
 
 

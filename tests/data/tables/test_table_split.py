@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsrl.data.scaling import Scaler
-from tsrl.data.table_split import leaks, split
-from tsrl.data.tables import read_table
+from tsrl.data.tables.read import read_table
+from tsrl.data.tables.split import leaks, split
 from tsrl.errors import InputError
 
 
