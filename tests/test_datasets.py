@@ -8,6 +8,8 @@ import pytest
 
 from tsrl.cli import main
 from tsrl.data.builders.specs import SPECS
+from tsrl.data.store import open_store
+from tsrl.data.synthetic import synthetic
 
 DATA_DIR = os.environ.get("TSRL_DATA_DIR")
 
@@ -105,6 +107,10 @@ def test_a_published_set_is_cited(here, capsys):
         (["show", "shops", "--data-dir", "nowhere"], "error: data_dir: found no folder at nowhere"),
         (["build", "Nothing"], "found 'Nothing'"),
         (["build", "HAR", "--data-dir", "nowhere"], "found no folder at nowhere"),
+        (["synthesize", "new", "--count", "0"], "count: found 0, want at least 1"),
+        (["synthesize", "new", "--length", "3"], "length: found 3"),
+        (["synthesize", "new", "--kinds", "trnd"], "did you mean trend"),
+        (["synthesize", "."], "found ., want one that is not there yet"),
     ],
 )
 def test_wrong_input_ends_with_a_message(here, capsys, args, message):
@@ -112,6 +118,7 @@ def test_wrong_input_ends_with_a_message(here, capsys, args, message):
     assert (code, out) == (2, "")
     assert message in err
     assert not (here / "runs").exists()
+    assert not list(here.glob("new*"))
 
 
 @pytest.mark.skipif(not DATA_DIR, reason="TSRL_DATA_DIR names no data folder")
@@ -126,8 +133,19 @@ def test_prepares_a_set(here, capsys):
 
 
 def test_help_and_unknown_flags(here, capsys):
-    for command in ("list", "show", "build"):
+    for command in ("list", "show", "build", "synthesize"):
         code, out, _ = run(capsys, command, "--help")
         assert code == 0
         assert f"usage: tsrl datasets {command}" in out
     assert run(capsys, "list", "--taks", "classify")[0] == 2
+
+
+def test_draws_a_corpus(here, capsys):
+    code, out, _ = run(
+        capsys, "synthesize", "corpus", "--count", "30", "--length", "40", "--channels", "2", "--seed", "5"
+    )
+    assert (code, out) == (0, "30 series of 40 steps and 2 channels: corpus\n")
+    store = open_store("corpus")
+    np.testing.assert_array_equal(store.take(np.arange(30)), synthetic(30, 40, 2, seed=5).x)
+    assert run(capsys, "synthesize", "few", "--count", "3", "--kinds", "trend", "noise")[0] == 0
+    np.testing.assert_array_equal(open_store("few").take([2]), synthetic(1, 512, start=2, kinds=("trend", "noise")).x)

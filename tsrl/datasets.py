@@ -10,6 +10,7 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table as RichTable
 
 from tsrl.data.anomaly import load_anomaly
@@ -22,6 +23,8 @@ from tsrl.data.forecasting import load_forecast
 from tsrl.data.locate import TABLE_SUFFIXES, data_folder, locate, suffix_of
 from tsrl.data.named import SUFFIXES, load
 from tsrl.data.regression import load_regression
+from tsrl.data.store_writer import write_store
+from tsrl.data.synthetic import synthetic
 from tsrl.data.tables.read import SeriesTable, read_table
 from tsrl.data.tables.settings import Table
 from tsrl.describe import described
@@ -81,8 +84,29 @@ class Build:
     data_dir: Path | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Synthesize:
+    """Draws series of known structure and writes them as a store, for `--task pretrain`.
+
+    Attributes:
+      folder: to be made.
+      count: series.
+      length: steps of each, at least 32.
+      channels: of each.
+      seed: row i is a function of the seed and i alone.
+      kinds: parts that a series may have; default: all but missing steps.
+    """
+
+    folder: tyro.conf.Positional[Path]
+    count: int = 10_000
+    length: int = 512
+    channels: int = 1
+    seed: int = 0
+    kinds: tuple[str, ...] = ()
+
+
 def main(args: Sequence[str]) -> None:
-    """`tsrl datasets [list | show NAME | build NAME]`; `--help` after each lists its flags.
+    """`tsrl datasets [list | show NAME | build NAME | synthesize FOLDER]`; `--help` after each lists its flags.
 
     Raises:
       InputError: an unknown name or a file that is wrong.
@@ -91,6 +115,7 @@ def main(args: Sequence[str]) -> None:
         "list": (List, list_sets),
         "show": (Show, show_set),
         "build": (Build, build_set),
+        "synthesize": (Synthesize, synthesize),
     }
     name, rest = (args[0], args[1:]) if args and args[0] in commands else ("list", args)
     settings, command = commands[name]
@@ -189,3 +214,18 @@ def build_set(asked: Build) -> None:
         return
     found = archive_set(asked.name, folder)
     console.print(f"{asked.name}: {len(found.x_train)} series to train on, from the {found.source}", highlight=False)
+
+
+def synthesize(asked: Synthesize) -> None:
+    """Writes a store of synthetic series, whole or not at all."""
+    if asked.count < 1:
+        raise InputError(f"count: found {asked.count}, want at least 1")
+    kinds = asked.kinds or None
+    # As many at a time as are about 64 MB.
+    at_once = max(1, 2**24 // max(1, asked.length * asked.channels))
+    batches = (
+        synthetic(min(at_once, asked.count - start), asked.length, asked.channels, asked.seed, start, kinds).x
+        for start in track(range(0, asked.count, at_once), "drawing", console=Console(stderr=True), transient=True)
+    )
+    write_store(asked.folder, batches)
+    print(f"{asked.count} series of {asked.length} steps and {asked.channels} channels: {asked.folder}")

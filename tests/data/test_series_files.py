@@ -124,7 +124,7 @@ def test_a_packaged_tsf_file():
     path = next(iter(packaged_sets().values())).parents[1] / "m1_yearly_dataset" / "m1_yearly_dataset.tsf"
     found = read_series_file(path)
     rows = [line.split(":") for line in path.read_text(encoding="cp1252").partition("@data\n")[2].splitlines()]
-    assert found.group_train.tolist() == [row[0] for row in rows]
+    assert found.id_train.tolist() == [row[0] for row in rows]
     for x, row in zip(found.x_train[..., 0], rows, strict=True):
         values = np.array(row[-1].split(","), np.float32)
         np.testing.assert_array_equal(x[: len(values)], values)

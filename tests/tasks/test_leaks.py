@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from series_file import write_series
 
-from tsrl.config import Anomaly, Config, Forecast, Train, options
+from tsrl.config import Anomaly, Classify, Config, Forecast, Train, options
+from tsrl.data.tables import Table
 from tsrl.encoders import DilatedConv
 from tsrl.evaluate.anomaly import detect_normal
 from tsrl.evaluate.origins import origins
@@ -82,6 +83,40 @@ def test_classification_is_fitted_to_the_training_split_only(waves, tmp_path):
     chosen = [[row["chosen"] for row in each.rows] for each in (scored, scored_other)]
     assert chosen[0] == chosen[1]
     assert [row["scores"] for row in scored.rows] != [row["scores"] for row in scored_other.rows]
+
+
+@pytest.mark.parametrize("by", ["published", "grouped", "random", "time"])
+def test_a_tables_test_series_reach_nothing_that_is_trained(tmp_path, by):
+    """Values of the test series are changed in the file; split, training array and scaler stay as they were."""
+    values = np.random.default_rng(0).normal(size=(20, 12)).round(3)
+    settings = Table(id="id", time="at", label="kind", group="owner", split="part" if by == "published" else None)
+    config = replace(CONFIG, table=settings, classify=Classify(split=by), seed=2)
+
+    def loaded(name, values):
+        rows = [
+            f"s{i},{10 * i + step},{values[i, step]},{'ab'[i % 2]},o{i // 3},{'test' if i % 5 == 4 else 'train'}"
+            for i in range(20)
+            for step in range(12)
+        ]
+        (tmp_path / name).write_text("id,at,v,kind,owner,part\n" + "\n".join(rows) + "\n")
+        return TASKS["classify"].load(replace(config, dataset=str(tmp_path / name)))
+
+    first = loaded("one.csv", values)
+    held = np.array([int(name[1:]) for name in first.id_test])
+    changed = values.copy()
+    changed[held] += 50
+    other = loaded("two.csv", changed)
+    assert np.abs(first.x_test - other.x_test).min() > 49
+    np.testing.assert_array_equal(first.id_train, other.id_train)
+    assert not set(first.id_train) & set(first.id_test)
+    trained = [classify.training(config, data) for data in (first, other)]
+    np.testing.assert_array_equal(trained[0].x, trained[1].x)
+    assert_same(trained[0].scaler.mean, trained[1].scaler.mean)
+    assert_same(trained[0].scaler.std, trained[1].scaler.std)
+    if by == "grouped":
+        assert not set(first.group_train) & set(first.group_test)
+    if by == "time":
+        assert first.start_train.max() < first.start_test.min()
 
 
 def test_no_test_row_is_dropped_and_none_depends_on_its_neighbours(waves):
