@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -147,10 +148,27 @@ def test_an_epoch_reads_each_group_once_and_keeps_a_window_of_them(folder, reads
     assert set(reads) <= set(range(10))
 
 
-def test_reading_from_several_threads_gives_each_its_rows(folder):
+def test_the_group_that_was_not_used_for_longest_gives_way(folder, reads):
+    store = open_store(folder, cache_bytes=2 * 4 * 48)
+    for row in (0, 4, 0, 8, 0, 4):
+        store.take([row])
+    assert reads == [0, 1, 2, 1]
+
+
+def test_reading_from_several_threads_gives_each_its_rows(folder, monkeypatch):
     store = open_store(folder, cache_bytes=2 * 4 * 48)
     x = open_store(folder).take(np.arange(40))
-    wrong = []
+    wrong, reading, read_group = [], [], store_module.read_group
+
+    def alone(group, *arguments):
+        reading.append(group)
+        time.sleep(0.001)
+        wrong.extend(reading[1:])
+        found = read_group(group, *arguments)
+        reading.remove(group)
+        return found
+
+    monkeypatch.setattr(store_module, "read_group", alone)
 
     def read(seed):
         random = np.random.default_rng(seed)
