@@ -20,6 +20,7 @@ from tsrl.data.store_writer import write_store
 from tsrl.errors import InputError
 from tsrl.parallel import AXIS
 from tsrl.pretraining import prepare, pretrain, run, untrained
+from tsrl.train import loop
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.feed import Rows
 from tsrl.train.loop import fit
@@ -73,7 +74,9 @@ def test_a_store_that_fits_its_cache_trains_as_the_array(folder):
 
 @pytest.mark.parametrize("settings", [{}, {"at_once": 4}, {"devices": 2, "at_once": 3, "report_every": 4}])
 @pytest.mark.parametrize("name", ["teacher", "queue"])
-def test_a_store_trains_as_the_array_in_the_same_order(name, settings, folder):
+def test_a_store_trains_as_the_array_in_the_same_order(name, settings, folder, monkeypatch):
+    # Several steps in a call, however slow the machine.
+    monkeypatch.setattr(loop, "_in_a_second", lambda speed: 100)
     store = open_store(folder, **SMALL)
     assert store.window == 2
     array = as_batch(prepare(config(), X, None).data.x, mask=prepare(config(), X, None).data.mask, on_host=True)
@@ -183,7 +186,7 @@ def peak():
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 def train(folder):
-    settings = {"steps": 130, "batch_size": 8, "max_train_length": 20, "scale": True}
+    settings = {"steps": 250, "batch_size": 8, "max_train_length": 20, "scale": True}
     encoder = DilatedConv(width=4, features=4, depth=1)
     tsrl.pretrain(open_store(folder, cache_bytes=4_000_000), encoder=encoder, **settings)
     return peak()
@@ -197,13 +200,13 @@ print(train(small), train(large))
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read off Linux's /proc")
 def test_memory_does_not_grow_with_the_store(tmp_path):
-    """A whole epoch of 60 MB, in which every row is read, beside one of 4 MB; both peaks in a process of their own."""
+    """A whole epoch of 120 MB, in which every row is read, beside 4 MB; both in one process, which compiles first."""
     random = np.random.default_rng(0)
-    for name, groups in [("small", 4), ("large", 62)]:
+    for name, groups in [("small", 4), ("large", 125)]:
         batches = (random.standard_normal((16, 3000, 5), np.float32) for _ in range(groups))
         write_store(tmp_path / name, batches, rows_per_group=16)
     command = [sys.executable, "-c", IN_CHILD, str(tmp_path / "small"), str(tmp_path / "large")]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(root)}, stdout=subprocess.PIPE, check=True)
     small, large = map(int, done.stdout.split())
-    assert large - small < 30e6
+    assert large - small < 60e6

@@ -83,8 +83,8 @@ class Store:
             observed step, naming file, row group and row.
         """
         rows = np.asarray(rows)
-        numbers = rows.ndim == 1 and (rows.dtype.kind in "iu" or not len(rows))
-        if not numbers or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self)):
+        whole = rows.ndim == 1 and (rows.dtype.kind in "iu" or not len(rows))
+        if not whole or (len(rows) and not 0 <= rows.min() <= rows.max() < len(self)):
             raise InputError(f"rows: found {rows}, want a list of numbers from 0 to {len(self) - 1}")
         # Kept as int64: a uint64 row minus an int64 start would be a float.
         rows = rows.astype(np.int64)

@@ -2,6 +2,8 @@
 
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +14,8 @@ from tsrl.errors import InputError
 METADATA = b"tsrl"
 MANIFEST = "manifest.json"
 _TAIL = struct.Struct("<I4s")
+# Rows at a time where only their lengths are wanted.
+_SCANNED = 256
 
 
 class Form(NamedTuple):
@@ -29,7 +33,15 @@ class Form(NamedTuple):
 
 
 class Group(NamedTuple):
-    """A row group: its file, its number in it, its rows; `footer` spares parsing the file's end again."""
+    """A row group.
+
+    Attributes:
+      file: which it is in.
+      number: its number there.
+      rows: series in it.
+      form: of the file.
+      footer: of the file, so that its end need not be parsed again.
+    """
 
     file: Path
     number: int
@@ -131,13 +143,20 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def read_sizes(group: Group) -> tuple[int, int]:
-    """Steps of the longest series of a row group, and its channels; reads its values.
+    """Steps of the longest series of a row group, and its channels; reads its values, a few rows at a time.
 
     Raises:
       InputError: damaged, or series that differ in their channels.
     """
-    _, steps, channels = _read(group)
-    return int(steps.max()), channels
+    longest, rows = 0, 0
+    channels = group.form.channels
+    with _opened(group) as file:
+        # Not buffered: the row group may be larger than memory.
+        for batch in file.iter_batches(_SCANNED, row_groups=[group.number], columns=["x"], use_threads=False):
+            _, steps, channels = _split(batch.column(0), group, rows, channels)
+            longest, rows = max(longest, int(steps.max())), rows + len(steps)
+    _check_rows(rows, group)
+    return longest, channels or 1
 
 
 def read_group(group: Group, channels: int, length: int) -> np.ndarray:
@@ -154,9 +173,12 @@ def read_group(group: Group, channels: int, length: int) -> np.ndarray:
     Raises:
       InputError: damaged, other channels, longer series, infinite values, or a series without any observed step.
     """
-    values, steps, found = _read(group)
-    if found != channels:
-        raise InputError(f"{group.place}: found {found} channels, want {channels}")
+    import pyarrow as pa
+
+    with _opened(group, pre_buffer=True) as file:
+        chunks = file.read_row_group(group.number, columns=["x"], use_threads=False).column("x").chunks
+    _check_rows(sum(map(len, chunks)), group)
+    values, steps, _ = _split(chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks), group, 0, channels)
     if steps.max() > length:
         raise InputError(f"{group.place}: found {steps.max()} steps in row {steps.argmax()}, want at most {length}")
     x = np.full((group.rows, length, channels), np.nan, np.float32)
@@ -179,43 +201,53 @@ def read_group(group: Group, channels: int, length: int) -> np.ndarray:
     return x
 
 
-def _read(group: Group) -> tuple[np.ndarray, np.ndarray, int]:
-    """All numbers of a row group, the steps of each series, and its channels."""
+@contextmanager
+def _opened(group: Group, pre_buffer: bool = False) -> Iterator[Any]:
+    """The file of a row group; whatever damage makes pyarrow raise becomes an InputError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    options = {"metadata": group.footer, "pre_buffer": pre_buffer, "page_checksum_verification": True}
     try:
-        with pq.ParquetFile(group.file, metadata=group.footer, page_checksum_verification=True) as file:
-            table = file.read_row_group(group.number, columns=["x"], use_threads=False)
+        with pq.ParquetFile(group.file, **options) as file:
+            yield file
     except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{group.place}: found damaged data ({_first_line(error)})") from error
-    chunks = table.column("x").chunks
-    lists = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
-    if len(lists) != group.rows:
-        raise InputError(f"{group.place}: found {len(lists)} series, want {group.rows} as its footer says")
-    sizes = _list_sizes(lists, group, "row")
+
+
+def _check_rows(found: int, group: Group) -> None:
+    if found != group.rows:
+        raise InputError(f"{group.place}: found {found} series, want {group.rows} as its footer says")
+
+
+def _split(lists: Any, group: Group, first: int, channels: int | None) -> tuple[np.ndarray, np.ndarray, int]:
+    """All numbers of some rows of a row group, from its row `first` on, the steps of each series, and the channels."""
+    sizes = _list_sizes(lists, group, "row", first)
     inner = lists.flatten()
     if not group.form.nested:
-        channels = group.form.channels or 1
-        if (odd := sizes % channels > 0).any():
+        width = group.form.channels or 1
+        if (odd := sizes % width > 0).any():
             row = int(odd.argmax())
-            raise InputError(f"{group.place}: found {sizes[row]} numbers in row {row}, want a multiple of {channels}")
-        return _numbers(inner), sizes // channels, channels
-    widths = _list_sizes(inner, group, "step")
-    channels = group.form.channels or int(widths[0] if len(widths) else 0)
-    if not channels or (widths != channels).any():
-        step = int((widths != channels).argmax()) if len(widths) else 0
-        row = int(np.searchsorted(np.cumsum(sizes), step, side="right"))
-        found = widths[step] if len(widths) else 0
-        raise InputError(f"{group.place}: found {found} channels in row {row}, want {channels or 1} in every step")
-    return _numbers(inner.flatten()), sizes, channels
+            raise InputError(
+                f"{group.place}: found {sizes[row]} numbers in row {first + row}, want a multiple of {width}"
+            )
+        return _numbers(inner), sizes // width, width
+    widths = _list_sizes(inner, group, "step", 0)
+    width = channels or int(widths[0] if len(widths) else 0) or 1
+    if (odd := widths != width).any():
+        step = int(odd.argmax())
+        row = first + int(np.searchsorted(np.cumsum(sizes), step, side="right"))
+        raise InputError(f"{group.place}: found {widths[step]} channels in row {row}, want {width} in every step")
+    return _numbers(inner.flatten()), sizes, width
 
 
-def _list_sizes(lists: Any, group: Group, what: str) -> np.ndarray:
+def _list_sizes(lists: Any, group: Group, what: str, first: int) -> np.ndarray:
     import pyarrow.compute as pc
 
     if lists.null_count:
-        number = int(pc.is_null(lists).to_numpy(zero_copy_only=False).argmax())
+        number = first + int(pc.is_null(lists).to_numpy(zero_copy_only=False).argmax())
         raise InputError(f"{group.place}: found null in {what} {number}, want a list of numbers")
     return np.asarray(pc.list_value_length(lists).to_numpy(zero_copy_only=False), np.int64)
 
