@@ -38,7 +38,7 @@ def written(folder: Path, gigabytes: float) -> dict[str, Any]:
     Raises:
       RuntimeError: the disk has not half as much again as it takes.
     """
-    from tsrl.data.store_writer import write_store
+    from tsrl.data.store import write_store
 
     free = shutil.disk_usage(folder.parent).free
     if free < 1.5e9 * gigabytes:
@@ -55,8 +55,7 @@ def child(settings: dict[str, Any]) -> None:
     import jax
 
     import tsrl
-    from tsrl.data.store import open_store
-    from tsrl.data.store_scaler import store_scaler
+    from tsrl.data.store import open_store, store_scaler
     from tsrl.encoders import DilatedConv
 
     jax.devices()

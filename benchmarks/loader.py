@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 from larger_than_memory import CHANNELS, STEPS, walks
 from timing import flags, measure, show, timed, write
 
-from tsrl.data.loader import Loader
-from tsrl.data.order import shuffled_order
-from tsrl.data.store import Store, open_store
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import Store, open_store, write_store
+from tsrl.data.store.loader import Loader
+from tsrl.data.store.order import shuffled_order
 
 BATCH = 64
 STEP_S = 0.005

@@ -37,7 +37,7 @@ def ours(x: np.ndarray, seeds: int = 1, devices: int = 1) -> Callable[[], object
     import jax.numpy as jnp
 
     from tsrl.config import Config, Train, options
-    from tsrl.data.order import shuffled_order
+    from tsrl.data.store.order import shuffled_order
     from tsrl.encoders import DilatedConv
     from tsrl.parallel import AXIS
     from tsrl.pretraining import prepare

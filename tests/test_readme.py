@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tsrl.cli import main as tsrl_command
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import write_store
 from tsrl.data.synthetic import synthetic
 
 ROOT = Path(__file__).parents[1]

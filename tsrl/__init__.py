@@ -13,7 +13,7 @@ _LAZY = {
     "StreamingEncoder": "tsrl.streaming",
     "read_table": "tsrl.data.tables.read",
     "open_store": "tsrl.data.store",
-    "write_store": "tsrl.data.store_writer",
+    "write_store": "tsrl.data.store",
     "EmbeddingTransformer": "tsrl.interop.sklearn",
     "InputError": "tsrl.errors",
 }

@@ -165,7 +165,7 @@ class Pretrain:
     """
 
     scale: bool = True
-    memory_mb: int = 128
+    memory_mb: int = 64
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from tsrl.data.forecasting import load_forecast
 from tsrl.data.locate import TABLE_SUFFIXES, data_folder, locate, suffix_of
 from tsrl.data.named import SUFFIXES, load
 from tsrl.data.regression import load_regression
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import write_store
 from tsrl.data.synthetic import synthetic
 from tsrl.data.tables.read import SeriesTable, read_table
 from tsrl.data.tables.settings import Table

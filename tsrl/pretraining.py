@@ -16,8 +16,7 @@ import optax
 from tsrl.config import Config, Train, options
 from tsrl.data.scaling import Scaler
 from tsrl.data.series import centre, check_series, prepare_train
-from tsrl.data.store import Store
-from tsrl.data.store_scaler import store_scaler
+from tsrl.data.store import Store, store_scaler
 from tsrl.embedder import Embedder, model_meta
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError

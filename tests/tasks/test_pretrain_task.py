@@ -7,7 +7,7 @@ import pytest
 
 import tsrl
 from tsrl.config import Config, Pretrain, Train, options
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import write_store
 from tsrl.data.synthetic import synthetic
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
@@ -61,7 +61,7 @@ def test_a_store_trains_the_model_that_its_array_does(corpus, tmp_path):
 def test_settings_of_the_task(corpus, tmp_path):
     store, *_ = corpus
     config = replace(CONFIG, dataset=str(store), workdir=tmp_path / "raw", pretrain=Pretrain(scale=False))
-    assert experiment(config)["config"]["trained_on"] == {"scale": False, "memory_mb": 128}
+    assert experiment(config)["config"]["trained_on"] == {"scale": False, "memory_mb": 64}
     assert tsrl.load(tmp_path / "raw").scaler is None
     with pytest.raises(InputError, match="want at most cache_bytes = 0"):
         experiment(replace(config, pretrain=Pretrain(memory_mb=0), workdir=tmp_path / "none"))

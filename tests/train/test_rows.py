@@ -15,8 +15,7 @@ from toy_methods import ENCODER, TOYS
 
 from tsrl.config import Config, Train, options
 from tsrl.data.scaling import Scaler
-from tsrl.data.store import open_store
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import open_store, write_store
 from tsrl.errors import InputError
 from tsrl.parallel import AXIS
 from tsrl.pretraining import prepare, pretrain, run, untrained

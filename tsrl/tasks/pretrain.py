@@ -8,8 +8,7 @@ import numpy as np
 from tsrl.config import Config
 from tsrl.data.named import load as load_series
 from tsrl.data.scaling import Scaler
-from tsrl.data.store import Store, is_store, open_store
-from tsrl.data.store_scaler import store_scaler
+from tsrl.data.store import Store, is_store, open_store, store_scaler
 from tsrl.embedder import Embedder
 from tsrl.report.schema import Row
 from tsrl.tasks.base import Scored, Source, Task, Training

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tsrl.data.ahead import Ahead
-from tsrl.data.order import shuffled_order
+from tsrl.data.store.ahead import Ahead
+from tsrl.data.store.order import shuffled_order
 from tsrl.errors import InputError
 from tsrl.train.devices import DeviceStep
 from tsrl.types import Array, Batch, Method, Plan

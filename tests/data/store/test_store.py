@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from parquet_files import F32, F64, FLAT, TOLD, X, save
 
-from tsrl.data import store as store_module
 from tsrl.data.scaling import Scaler
-from tsrl.data.store import open_store
-from tsrl.data.store_scaler import store_scaler
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import open_store, store_scaler, write_store
+from tsrl.data.store import read as store_module
 from tsrl.errors import InputError
 
 ROWS = np.arange(len(X))

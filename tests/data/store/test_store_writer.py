@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tsrl.data.store import open_store
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import open_store, write_store
 from tsrl.errors import InputError
 
 X = np.random.default_rng(0).normal(size=(10, 6, 2)).astype(np.float32)

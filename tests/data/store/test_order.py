@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsrl.data.order import block_order, process_shard, shuffled_order
+from tsrl.data.store.order import block_order, process_shard, shuffled_order
 from tsrl.errors import InputError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tsrl.data.order import block_order
-from tsrl.data.store_files import MANIFEST, Group, read_footer, read_group, read_manifest, read_sizes
+from tsrl.data.store.files import MANIFEST, Group, read_footer, read_group, read_manifest, read_sizes
+from tsrl.data.store.order import block_order
 from tsrl.errors import InputError
 
 _LARGEST_INDEX = 2**31 - 1

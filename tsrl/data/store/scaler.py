@@ -3,7 +3,7 @@
 import numpy as np
 
 from tsrl.data.scaling import Scaler
-from tsrl.data.store import Store
+from tsrl.data.store.read import Store
 
 
 def store_scaler(store: Store) -> Scaler:

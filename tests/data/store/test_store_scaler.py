@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from tsrl.data.scaling import Scaler
-from tsrl.data.store import open_store
-from tsrl.data.store_scaler import store_scaler
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import open_store, store_scaler, write_store
 
 X = np.random.default_rng(0).normal(size=(11, 6, 2)).astype(np.float32)
 

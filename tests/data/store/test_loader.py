@@ -6,10 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from tsrl.data.loader import Loader
-from tsrl.data.order import shuffled_order
-from tsrl.data.store import open_store
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import open_store, write_store
+from tsrl.data.store.loader import Loader
+from tsrl.data.store.order import shuffled_order
 from tsrl.errors import InputError
 
 X = np.random.default_rng(0).normal(size=(23, 5, 2)).astype(np.float32)

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsrl.data.ahead import Ahead
-from tsrl.data.order import process_shard, shuffled_order
 from tsrl.data.series import check_series
-from tsrl.data.store import Store
+from tsrl.data.store.ahead import Ahead
+from tsrl.data.store.order import process_shard, shuffled_order
+from tsrl.data.store.read import Store
 from tsrl.errors import InputError
 
 

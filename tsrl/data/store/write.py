@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tsrl.data.series import check_series
-from tsrl.data.store_files import MANIFEST, METADATA
+from tsrl.data.store.files import MANIFEST, METADATA
 from tsrl.errors import InputError
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tsrl.data.ahead import Ahead
+from tsrl.data.store.ahead import Ahead
 
 
 def threads():

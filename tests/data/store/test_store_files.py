@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from parquet_files import F32, FLAT, TOLD, X, save
 
-from tsrl.data.store import open_store
-from tsrl.data.store_writer import write_store
+from tsrl.data.store import open_store, write_store
 from tsrl.errors import InputError
 
 LATE = [[1.0, 2.0, 3.0, 4.0]] * 5
