@@ -51,6 +51,7 @@ def describe(config: Config, data: RegressionSet) -> dict[str, Any]:
         "n_test": len(data.x_test),
         "length": data.x_train.shape[1],
         "channels": data.x_train.shape[2],
+        **data.about,
     }
 
 
