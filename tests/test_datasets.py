@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -107,6 +109,8 @@ def test_a_published_set_is_cited(here, capsys):
         (["show", "shops", "--data-dir", "nowhere"], "error: data_dir: found no folder at nowhere"),
         (["build", "Nothing"], "found 'Nothing'"),
         (["build", "HAR", "--data-dir", "nowhere"], "found no folder at nowhere"),
+        (["show", "BasicMotions", "--out", "."], "error: .: Is a directory"),
+        (["show", "no/such/file"], "error: dataset: found no file at no/such/file"),
         (["synthesize", "new", "--count", "0"], "count: found 0, want at least 1"),
         (["synthesize", "new", "--length", "3"], "length: found 3"),
         (["synthesize", "new", "--kinds", "trnd"], "did you mean trend"),
@@ -149,3 +153,12 @@ def test_draws_a_corpus(here, capsys):
     np.testing.assert_array_equal(store.take(np.arange(30)), synthetic(30, 40, 2, seed=5).x)
     assert run(capsys, "synthesize", "few", "--count", "3", "--kinds", "trend", "noise")[0] == 0
     np.testing.assert_array_equal(open_store("few").take([2]), synthetic(1, 512, start=2, kinds=("trend", "noise")).x)
+
+
+def test_a_reader_that_has_enough_is_no_error(here):
+    code = "import sys; from tsrl.cli import main; main(['datasets', 'list', '--json'])"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as lister:
+        lister.stdout.readline()
+        lister.stdout.close()
+        assert lister.stderr.read() == b""
+        assert lister.wait() == 0

@@ -27,6 +27,8 @@ def test_labelled_series():
     assert found.about["published to validate on"] == "2 series, which no protocol here uses"
     assert found.counts == {"a": [3, 1], "b": [3, 2]}
     assert [row["channel"] for row in found.channels] == ["left", "right"]
+    # Steps beyond the end of a series are not missing.
+    assert [row["missing"] for row in found.channels] == ["0.00 %"] * 2
     assert list(found.picture.panels) == ["left", "right"]
     lines = found.picture.panels["right"]
     assert [line.name for line in lines] == ["a", "b"]
@@ -38,6 +40,14 @@ def test_series_without_labels():
     assert found.about["classes"] == "no labels"
     assert found.counts == {}
     assert [line.name for line in found.picture.panels["channel 0"]] == [f"series {i}" for i in range(5)]
+
+
+def test_series_are_called_by_their_ids_and_gaps_are_missing():
+    x = X[:, :, :1].copy()
+    x[:, 4] = np.nan
+    found = described(Dataset("toy", "words", x, rows={"id_train": np.array(list("abcdef"))}))
+    assert [line.name for line in found.picture.panels["channel 0"]] == list("abcde")
+    assert found.channels[0]["missing"] == "11.11 %"
 
 
 def test_numbers_to_predict():

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import signal
+import threading
 
 import jax
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 import tsrl
+from tsrl import pretraining
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
 from tsrl.types import as_batch
@@ -171,3 +174,16 @@ def test_scikit_learn_transformer():
     pipeline = make_pipeline(step, SVC()).fit(X, y)
     assert pipeline.predict(X).shape == (9,)
     np.testing.assert_array_equal(step.fit(X).transform(X), pipeline[0].transform(X))
+
+
+def test_a_stopped_training_is_no_model(monkeypatch):
+    """Ctrl-C ends the caller's script, as it would in any other function."""
+    fitted = pretraining.run
+
+    def interrupted(job, **settings):
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+        return fitted(job, **settings)
+
+    monkeypatch.setattr(pretraining, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tsrl.pretrain(X, steps=10**6, batch_size=4, encoder=ENCODER)

@@ -216,6 +216,12 @@ def test_unlabelled_series_are_embedded_without_scores(tmp_path):
         assert embedded.files == ["z_train"]
 
 
+def test_a_run_without_scores_says_so(tmp_path, capsys):
+    np.save(tmp_path / "plain.npy", np.random.default_rng(0).normal(size=(6, 12, 1)))
+    main(CONFIG, ["--dataset", str(tmp_path / "plain.npy"), "--workdir", str(tmp_path / "run"), *SMALL], prog="test")
+    assert "no scores: the data set has no labels or no test part" in " ".join(capsys.readouterr().out.split())
+
+
 BAD = {
     "no such set": (["--dataset", "BasicMotion"], "BasicMotions"),
     "no such file": (["--dataset", "absent.npz"], "absent.npz"),

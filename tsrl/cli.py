@@ -15,7 +15,15 @@ def main(args: list[str] | None = None) -> None:
     `tsrl train NAME [flags]` is the same as `python experiments/NAME.py [flags]`; `tsrl evaluate [flags]` judges
     embeddings in a file; `tsrl datasets` lists what there is to train on. `--help` after each lists its flags.
     """
-    args = sys.argv[1:] if args is None else args
+    try:
+        _main(sys.argv[1:] if args is None else args)
+    except KeyboardInterrupt:
+        # While the libraries were still being imported.
+        print("stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _main(args: list[str]) -> None:
     scripts = experiment_scripts()
     parser = argparse.ArgumentParser(prog="tsrl", description=tsrl.__doc__)
     parser.add_argument("--version", action="version", version=f"tsrl {tsrl.__version__}")

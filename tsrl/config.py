@@ -125,7 +125,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Classify:
-    """The tasks on labelled series: `classify`, `cluster`, `finetune`.
+    """The tasks on labelled series: `classify`, `cluster`, `finetune`, and the split of a table to `regress` on.
 
     Attributes:
       split: the published one, or another of about the same sizes: "grouped" keeps the rows of a recording or subject
@@ -269,7 +269,6 @@ def config_json(config: Config) -> dict[str, Any]:
         "forecast": {"univariate": config.forecast.univariate, "split": config.forecast.split},
         "anomaly": {"train_fraction": config.anomaly.train_fraction, "difference": config.anomaly.difference},
         "pretrain": dataclasses.asdict(config.pretrain),
-        "regress": {},
     }
     drawn = {"split": config.classify.split, "split_seed": config.classify.split_seed}
     trained_on = parts.get(config.task, drawn)

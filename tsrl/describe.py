@@ -61,7 +61,9 @@ def _(data: Dataset, names: Sequence[str] = ()) -> Described:
         for number, label in enumerate(data.classes)
     }
     if data.y_train is None:
-        shown = {f"series {row}": row for row in range(min(_DRAWN, len(data.x_train)))}
+        ids = data.rows.get("id_train")
+        drawn = range(min(_DRAWN, len(data.x_train)))
+        shown = {f"series {row}" if ids is None else str(ids[row]): row for row in drawn}
         told = f"The first {len(shown)} series of the training part"
     else:
         first = {label: np.flatnonzero(data.y_train == number) for number, label in enumerate(data.classes)}
@@ -155,4 +157,11 @@ def _lengths(parts: Sequence[np.ndarray]) -> str:
 
 
 def _flat(parts: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([x.reshape(-1, x.shape[-1]) for x in parts])
+    """All steps up to each series' last observed one, `[S, C]`: what is beyond it is padding."""
+    steps = []
+    for x in parts:
+        observed = ~np.isnan(x).all(-1)
+        # From the end: has an observed step come yet?
+        inside = np.logical_or.accumulate(observed[:, ::-1], axis=1)[:, ::-1]
+        steps.append(x[inside])
+    return np.concatenate(steps)

@@ -12,9 +12,15 @@ class TrainingDiverged(RuntimeError):
     """The loss or its gradient stopped being finite; the message names the step and the last good checkpoint."""
 
 
+# More names than that are no help.
+_MOST_LISTED = 40
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
-    """The known names closest to `name`, as text to end an error message with; all of them when none is close."""
+    """The known names closest to `name`, as text to end an error message with; if none is close all or their number."""
     known = sorted(known)
     folded = {candidate.lower(): candidate for candidate in known}
     close = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=count, cutoff=0.5)]
-    return f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"
+    if close:
+        return f"did you mean {', '.join(close)}?"
+    return f"known: {', '.join(known)}" if len(known) <= _MOST_LISTED else f"{len(known)} names are known, none like it"

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Integral, Real
@@ -258,4 +259,8 @@ def pretrain(
     if scale:
         scaler = store_scaler(x) if isinstance(x, Store) else Scaler.of(check_series(x))
     job = prepare(config, x, scaler)
-    return _embedder(job, jax.tree.map(lambda leaf: np.asarray(leaf[0]), run(job, quiet=quiet).state))
+    fitted = run(job, quiet=quiet)
+    if fitted.stopped is not None:
+        # The loop caught it to end in an orderly way; nothing was saved, so the caller is stopped as by any other code.
+        signal.raise_signal(fitted.stopped)
+    return _embedder(job, jax.tree.map(lambda leaf: np.asarray(leaf[0]), fitted.state))

@@ -1,5 +1,6 @@
 """`main` of every experiment script: flags, exit codes, one data set or several, what is printed."""
 
+import os
 import shlex
 import signal
 import sys
@@ -75,6 +76,10 @@ def _show(report: dict[str, Any]) -> None:
     tables = comparison_tables if report.get("kind") == "comparison" else results_tables
     for table in tables(report, console.width):
         console.print(table)
+    if report.get("results") == [] and report["task"] != "pretrain":
+        console.print(
+            "no scores: the data set has no labels or no test part (--classify.split random draws one)", highlight=False
+        )
     if "workdir" in report:
         console.print(f"run: {report['workdir']}", highlight=False, soft_wrap=True)
 
@@ -98,6 +103,14 @@ def _exit_codes() -> Iterator[None]:
         _leave("stopped; the same command resumes", 130)
     except _Terminated:
         _leave("stopped; the same command resumes", 0)
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python would complain once more when it closes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _leave(f"error: {error.filename}: {error.strerror}", 2)
 
 
 class _Terminated(BaseException):

@@ -83,9 +83,16 @@ def test_file_without_series_says_so(folder, name):
         load(name, folder)
 
 
-@pytest.mark.parametrize("name", ["Alfa", "alpha", "../Alpha", "*lpha", "Alpha/"])
+@pytest.mark.parametrize("name", ["Alfa", "alpha", "*lpha"])
 def test_unknown_name_gets_the_nearest(folder, name):
     with pytest.raises(InputError, match=re.escape(f"dataset: found {name!r}, want") + ".*did you mean.*Alpha"):
+        load(name, folder)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("../Alpha", "no file"), ("Alpha/", "no file"), ("one/", "a folder")])
+def test_a_name_has_no_folder_in_it(folder, monkeypatch, name, kind):
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match=re.escape(f"dataset: found {kind} at {name}, want a name, or the path of a")):
         load(name, folder)
 
 

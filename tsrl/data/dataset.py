@@ -17,7 +17,7 @@ Split = Literal["published", "grouped", "random", "time"]
 _TEST_SHARE = 0.2
 PARTS = ("train", "val", "test")
 # What is known of a row beside its values and label.
-_KNOWN = ("group", "id", "start", "end")
+_KNOWN = ("group", "id", "start", "end", "number")
 
 
 @dataclass(frozen=True, eq=False)  # eq: comparing arrays yields arrays
@@ -36,7 +36,7 @@ class Dataset:
       y_val: its labels, or None.
       rows: what is known of the rows of each part, such as `group_train [N]`: `group`, which rows belong together (one
         subject's, one recording's); `id`, the user's own names, which go along with the embeddings; `start` and `end`,
-        when a row begins and ends, as datetime64 or numbers.
+        when a row begins and ends, as datetime64 or numbers; `number`, what is to be predicted of it.
       about: JSON values for the report: names of the channels, what was found in a table.
 
     Raises:

@@ -62,6 +62,12 @@ def locate(
         if not path.is_file():
             raise InputError(f"dataset: found no file at {path}")
         return path
+    # A name has no folder in it. What is left without one may be a folder all the same, but then a set goes before it.
+    if "/" in name or os.sep in name:
+        kind = "a folder" if Path(name).expanduser().is_dir() else "no file"
+        advice = " (--task pretrain reads a folder of .parquet files with a series a row)" if kind == "a folder" else ""
+        wanted = f"want a name, or the path of a file ({', '.join(suffixes)})"
+        raise InputError(f"dataset: found {kind} at {name}, {wanted}{advice}")
     folder = data_folder(data_dir)
     found = named_files(folder, suffixes).get((called or {}).get(name, name), [])
     if folder is not None and len(found) > 1:

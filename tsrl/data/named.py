@@ -111,8 +111,6 @@ def _has_series(path: Path) -> bool:
 
 def _unknown(name: str, folder: Path | None, packaged: Mapping[str, Path], known: set[str]) -> str:
     advice = [nearest(name, known)]
-    if Path(name).is_dir():
-        advice = ["a folder of .parquet files with a series a row is read by --task pretrain"]
     if folder is None:
         advice.append(f"--data-dir or {DATA_DIR_VARIABLE} names a folder of your own files")
     if not packaged:

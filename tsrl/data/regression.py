@@ -1,12 +1,13 @@
 """Sets for extrinsic regression, series with one number each: files, and the sets inside the aeon package."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tsrl.data.dataset import Split
 from tsrl.data.hashing import fingerprint
 from tsrl.data.locate import TABLE_SUFFIXES, locate, stem_of, suffix_of
 from tsrl.data.npz import npz_source, readable, stored_keys
@@ -30,6 +31,7 @@ class RegressionSet:
       y_train: `[N]` float64.
       x_test: `[M, T', C]` float32.
       y_test: `[M]` float64.
+      rows: `id_train [N]` and `id_test [M]`, the user's own names of the series, where there are any.
       about: JSON values for the report, as in `Dataset`.
     """
 
@@ -39,6 +41,7 @@ class RegressionSet:
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+    rows: Mapping[str, np.ndarray] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,17 +70,23 @@ class RegressionSet:
 
 
 def load_regression(
-    name_or_path: str | Path, data_dir: str | Path | None = None, table: Table | None = None
+    name_or_path: str | Path,
+    data_dir: str | Path | None = None,
+    table: Table | None = None,
+    split: Split = "published",
+    seed: int = 0,
 ) -> RegressionSet:
     """A regression set by name or from a file.
 
     Args:
       name_or_path: the path of an .npz file with `x_train [N, T, C]`, `y_train [N]`, `x_test`, `y_test`; of the .ts
-        file NAME_TRAIN.ts beside NAME_TEST.ts, with one number a series; of a table with columns for the number
-        (`label`) and the split. Or a name, looked up as NAME.* in the data folder and then among the regression sets
+        file NAME_TRAIN.ts beside NAME_TEST.ts, with one number a series; of a table with a column for the number
+        (`label`). Or a name, looked up as NAME.* in the data folder and then among the regression sets
         inside the installed aeon package.
       data_dir: the data folder; default: the environment variable TSRL_DATA_DIR, or none.
       table: how a table's columns are read.
+      split: of a table: what its column `split` says, or one that is drawn, see `Dataset.resplit`.
+      seed: of a split that is drawn.
 
     Raises:
       InputError: nothing has that name, or the data is wrong.
@@ -89,10 +98,14 @@ def load_regression(
         if name not in packaged:
             wanted = f"want a regression set or the path of a file ({', '.join(SUFFIXES)})"
             raise InputError(f"dataset: found {name!r}, {wanted}; {nearest(name, packaged)}")
+        if split != "published":
+            raise InputError(f"classify.split: found {split} for {name}, want a table to split, or the published one")
         return RegressionSet(name, packaged_source(), *_read_ts(packaged[name]))
     name, suffix = stem_of(path, SUFFIXES), suffix_of(path.name, SUFFIXES)
+    if split != "published" and suffix not in TABLE_SUFFIXES:
+        raise InputError(f"classify.split: found {split} for {path.name}, want a table to split, or the published one")
     if suffix in TABLE_SUFFIXES:
-        return _read_table(path, table or Table())
+        return _read_table(path, table or Table(), split, seed)
     if suffix == ".ts":
         return RegressionSet(name, f"ts file {path.name}", *_read_ts(path))
     source, wanted_keys = npz_source(path), ("x_train", "y_train", "x_test", "y_test")
@@ -113,17 +126,14 @@ def _read_ts(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
         return stack(train, longest), y_train.astype(float), stack(test, longest), y_test.astype(float)
 
 
-def _read_table(path: Path, settings: Table) -> RegressionSet:
-    from tsrl.data.tables.read import read_table
-    from tsrl.data.tables.split import split
+def _read_table(path: Path, settings: Table, split: Split, seed: int) -> RegressionSet:
+    from tsrl.data.tables.dataset import table_dataset
 
-    series = read_table(path, settings)
-    if series.labels is None or series.split is None:
-        lacking = "label" if series.labels is None else "split"
-        raise InputError(f"{series.source}: found no column for {lacking}, want table.label and table.split to regress")
-    # The column was read as text where the file has no types.
-    with readable(f"{series.source}: column {settings.label!r} (label)", "cells that are no numbers"):
-        series = replace(series, labels=series.labels.astype(np.float64))
-    train, test = split(series, "column")
-    about = {"columns": list(series.columns), "validation": series.report.as_dict()}
-    return RegressionSet(series.name, series.source, train.x, train.labels, test.x, test.labels, about)  # type: ignore[arg-type]
+    data = table_dataset(path, settings, numbers=True).resplit(split, seed)
+    if "number_train" not in data.rows:
+        raise InputError(f"{data.source}: found no column for label, want table.label: the number to predict")
+    if data.x_test is None:
+        raise InputError(f"{data.source}: found no test part, want table.split, or classify.split to draw one")
+    x, y = (data.x_train, data.x_test), (data.rows["number_train"], data.rows["number_test"])
+    ids = {key: values for key, values in data.rows.items() if key.startswith("id_")}
+    return RegressionSet(data.name, data.source, x[0], y[0], x[1], y[1], ids, data.about)

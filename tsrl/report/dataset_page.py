@@ -13,6 +13,8 @@ from tsrl.report.plots import COLOURS, MAX_LEGEND, escaped, extremes, height, ne
 # More panels make a page that nobody scrolls through.
 MAX_PANELS = 12
 _PANEL_PIXELS = 150
+# Of a single step a line shows nothing.
+_FEW = 3
 
 
 class Line(NamedTuple):
@@ -119,8 +121,8 @@ def _drawn(picture: Picture) -> Any:
             steps = extremes(np.asarray(y, float))
             x = steps if picture.x is None else picture.x[steps]
             figure.add_scatter(
-                x=x, y=y[steps], mode="lines", name=escaped(name), legendgroup=name, showlegend=first,
-                line={"color": colour, "width": 1.5}, row=row, col=1,
+                x=x, y=y[steps], mode="lines" if len(steps) > _FEW else "lines+markers", row=row, col=1,
+                name=escaped(name), legendgroup=name, showlegend=first, line={"color": colour, "width": 1.5},
             )  # fmt: skip
         figure.update_yaxes(title_text=escaped(title), zeroline=False, automargin=True, row=row, col=1)
         figure.update_xaxes(title_text=picture.axis if row == count else "", zeroline=False, row=row, col=1)

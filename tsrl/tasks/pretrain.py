@@ -25,12 +25,14 @@ class Pool(NamedTuple):
       source: in words; the same on every machine.
       x: `[N, T, C]` float32, or a store of such series.
       fingerprint: hash of it.
+      ids: `[N]` the user's own names of the series, or None.
     """
 
     name: str
     source: str
     x: np.ndarray | Store
     fingerprint: str
+    ids: np.ndarray | None = None
 
 
 def load(config: Config) -> Pool:
@@ -40,7 +42,7 @@ def load(config: Config) -> Pool:
         store = open_store(path, config.pretrain.channels or None, cache_bytes=config.pretrain.memory_mb * 2**20)
         return Pool(path.stem, f"Parquet store {path.name}", store, store.fingerprint)
     data = load_series(config.dataset, config.data_dir, config.table)
-    return Pool(data.name, data.source, data.x_train, data.fingerprint())
+    return Pool(data.name, data.source, data.x_train, data.fingerprint(), data.rows.get("id_train"))
 
 
 def training(config: Config, data: Pool) -> Training:
@@ -72,8 +74,9 @@ def score(config: Config, data: Pool, embedder: Embedder, source: Source) -> Sco
 
 
 def labels(config: Config, data: Pool) -> dict[str, np.ndarray]:
-    """Which rows the embeddings are of."""
-    return {"rows": sample(len(data.x))}
+    """Which rows the embeddings are of, and their ids."""
+    rows = sample(len(data.x))
+    return {"rows": rows} | ({} if data.ids is None else {"ids": data.ids[rows]})
 
 
 def controls(config: Config, data: Pool) -> list[Row]:

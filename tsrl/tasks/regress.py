@@ -29,9 +29,8 @@ ARRAYS = {
 
 def load(config: Config) -> RegressionSet:
     """The set, with training rows enough for a regression."""
-    if config.classify.split != "published":
-        raise InputError(f"classify.split: found {config.classify.split} to regress, want the published split")
-    data = load_regression(config.dataset, config.data_dir, config.table)
+    how = config.classify
+    data = load_regression(config.dataset, config.data_dir, config.table, how.split, how.split_seed)
     if len(data.x_train) < 2:
         raise InputError(f"x_train: found 1 series in {data.name}, want at least two to regress on")
     return data
@@ -56,8 +55,8 @@ def describe(config: Config, data: RegressionSet) -> dict[str, Any]:
 
 
 def labels(config: Config, data: RegressionSet) -> dict[str, np.ndarray]:
-    """The targets."""
-    return {"y_train": data.y_train, "y_test": data.y_test}
+    """The targets, and the rows' ids."""
+    return {"y_train": data.y_train, "y_test": data.y_test, **data.rows}
 
 
 def score(config: Config, data: RegressionSet, embedder: Embedder, source: Source) -> Scored:

@@ -1,6 +1,7 @@
 """Tables of the user's own as data sets: to classify, to regress, with labelled anomalies."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -78,9 +79,17 @@ def test_numbers_to_predict(tmp_path):
     assert data.x_test[0, :, 0].tolist() == [200, 201, 202, 203]
     with pytest.raises(InputError, match=r"column 'site' \(label\): found cells that are no numbers"):
         load_regression(path, table=Table(id="machine", time="at", label="site", split="part"))
-    for missing in ("label", "split"):
-        with pytest.raises(InputError, match=f"found no column for {missing}, want table.label and table.split"):
-            load_regression(path, table=Table(**{**vars(SETTINGS), missing: None}))
+    with pytest.raises(InputError, match=r"found no column for label, want table\.label: the number to predict"):
+        load_regression(path, table=replace(SETTINGS, label=None))
+    unsplit = replace(SETTINGS, split=None)
+    with pytest.raises(InputError, match=r"found no test part, want table.split, or classify.split to draw one"):
+        load_regression(path, table=unsplit)
+    drawn = load_regression(path, table=unsplit, split="random", seed=3)
+    numbers = dict(zip(["m0", "m1", "m2"], [0.5, 1.25, 2.0], strict=True))
+    assert [numbers[name] for name in drawn.rows["id_train"]] == drawn.y_train.tolist()
+    assert [numbers[name] for name in drawn.rows["id_test"]] == drawn.y_test.tolist()
+    with pytest.raises(InputError, match=r"classify.split: found random for Covid3Month, want a table to split"):
+        load_regression("Covid3Month", split="random")
 
 
 def test_numbers_to_predict_in_ts_files(tmp_path):

@@ -101,8 +101,8 @@ def _form(schema: Any, channels: int | None, source: str) -> Form:
         return Form(True, known[0] if known else None, fixed(outer))
     if not known:
         raise InputError(
-            f"{source}: column 'x': found flat lists and no number of channels, want the argument channels, which is 1 "
-            "where a number is a step"
+            f"{source}: column 'x': found flat lists and no number of channels, want the argument channels "
+            "(--pretrain.channels), which is 1 where a number is a step"
         )
     size = fixed(outer)
     if size is not None and size % known[0]:
