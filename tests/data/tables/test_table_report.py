@@ -57,6 +57,15 @@ def test_a_full_report():
     ]
 
 
+def test_whole_numbers_that_float32_cannot_tell_apart_are_told():
+    large = np.array([2**24, 2**24 + 1, 2**24 + 2, 1])
+    report = read_table({"count": large, "small": large - 2**24, "broken": large + 0.5}).report
+    change = f"{1 / (2**24 + 1):.1e}"
+    assert report.changes == (
+        f"rounded to float32: column 'count', 1 whole numbers above 2^24, largest relative change {change}",
+    )
+
+
 def test_a_report_of_much_stays_short():
     random = np.random.default_rng(0)
     stamps = np.cumsum(random.integers(1, 4, 6000))
