@@ -68,7 +68,7 @@ class Series(NamedTuple):
 
 def load(config: Config) -> Series:
     """The set, its parts checked against horizons and windows."""
-    data = load_forecast(config.dataset, config.data_dir, config.table.time or "date", config.table.values)
+    data = load_forecast(config.dataset, config.data_dir, config.table)
     data = data.univariate() if config.forecast.univariate else data
     borders = data.borders(config.forecast.split)
     x = np.concatenate([calendar_covariates(data.time), data.values], -1)[: borders.test]
