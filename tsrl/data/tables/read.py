@@ -57,7 +57,9 @@ def read_table(source: Any, settings: Table = _DEFAULT, /, **overrides: Any) -> 
     Args:
       source: the path of a .csv, .csv.gz or .parquet file, a pandas or polars DataFrame, an Arrow table, or a mapping
         from names to arrays `[R]`. A data frame's index is a column too: by its name, or as "index". Rows need not be
-        sorted by series. An empty cell is a missing value.
+        sorted by series. An empty cell is a missing value; so are NA, N/A, #N/A, <NA>, NaN, null and None in a .csv
+        file, unless they are quoted in a column of text. A data frame's index, a column without a name and one named
+        "Unnamed: 0", as pandas writes and reads its index, are channels only where `values` names them.
       settings: what the columns mean.
       overrides: settings by name, as in `read_table("sales.csv", id="shop", time="day")`.
 
@@ -156,17 +158,20 @@ def _series(read: Source, settings: Table) -> Keys:
 
 
 def _rounded(columns: tuple[str, ...], values: np.ndarray) -> list[str]:
-    """Says which columns hold whole numbers that become others, often those of their neighbours, in float32."""
-    found = []
+    """Says which columns hold whole numbers that become others, often their neighbours, in float32."""
+    largest: dict[str, float] = {}
     for name, column in zip(columns, values.T, strict=True):
         large = column[(np.abs(column) > _LARGEST_WHOLE) & (column == np.floor(column))]
-        change = np.abs(large.astype(np.float32).astype(np.float64) - large) / np.abs(large)
+        change = np.abs(large.astype(np.float32) - large) / np.abs(large)
         if change.any():
-            found.append(
-                f"rounded to float32: column {name!r}, {np.count_nonzero(change)} whole numbers above 2^24, largest "
-                f"relative change {change.max():.1e}"
-            )
-    return found
+            largest[name] = change.max()
+    if not largest:
+        return []
+    shown = ", ".join(map(repr, list(largest)[:_SHOWN])) + ", ..." * (len(largest) > _SHOWN)
+    return [
+        f"rounded to float32: whole numbers above 2^24 in {len(largest)} columns ({shown}), largest relative change "
+        f"{max(largest.values()):.1e}"
+    ]
 
 
 def _static(read: Source, name: str, role: str, series: Keys) -> np.ndarray:

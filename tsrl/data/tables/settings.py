@@ -17,7 +17,8 @@ class Table:
     Attributes:
       layout: "long" has a row for each time step; "wide" a row for each series, whose value columns are the steps.
       id: column that names the series; without one a long table is a single series, a wide one is numbered by row.
-      time: column of time stamps: dates, or whole or broken numbers; without one the rows of a series are in order.
+      time: column of time stamps: dates, or whole or broken numbers; without one the rows of a series are in order. To
+        forecast, dates; by default the column date.
       values: columns of the channels (wide: the steps, in this order); by default all columns of numbers that are not
         named elsewhere, but for a data frame's index and columns without a name.
       label: column of what is to be predicted, the same in all rows of a series.
