@@ -160,7 +160,9 @@ def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
 def controls(config: Config, series: Series) -> list[Row]:
     """Forecasts without an encoder, on the same origins."""
     x, splits, asked = series.targets(), series.splits(), horizons(config, series.data)
-    window, scale, period = look_back(config, series.data.name), series.scale(), series.data.period
+    window, scale = look_back(config, series.data.name), series.scale()
+    # Of a year in weeks there may be less than a whole before the test part.
+    period = min(series.data.period, series.borders.valid - 1)
     found = {
         "last value": last_value(x, splits, asked, scale=scale),
         f"seasonal naive, {period} steps": seasonal_naive(x, splits, asked, period, scale=scale),
