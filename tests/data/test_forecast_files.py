@@ -185,7 +185,7 @@ SHOPS = "date,shop,x\n2024-01-01,1,5\n2024-01-01,2,6\n2024-01-02,1,7\n2024-01-02
 REFUSED = {
     "two shops": (
         {"id": "shop"},
-        "column 'shop' (id): found 2 series (1, 2, ...), want one: a file for each series, or",
+        "column 'shop' (id): found 2 series (1, 2), want one: a file for each series, or",
     ),
     "spliced": (
         {},

@@ -60,15 +60,12 @@ def read_forecast_file(path: Path, table: Table, published: bool) -> Read:
     """
     suffix = suffix_of(path.name, SUFFIXES)
     if suffix in TABLE_SUFFIXES:
-        return _read_published(path, table.values) if published and only_values(table) else _read_table(path, table)
+        if published and replace(table, values=()) == Table():
+            return _read_published(path, table.values)
+        return _read_table(path, table)
     check_settings(table, f"{suffix} file")
     read = _read_npz(path) if suffix == ".npz" else _read_tsf(path)
     return read._replace(**chosen(read.source, read.values, read.columns, table.values))
-
-
-def only_values(table: Table) -> bool:
-    """Whether all settings but `values` are the default."""
-    return replace(table, values=()) == Table()
 
 
 def check_settings(table: Table, what: str) -> None:
@@ -150,9 +147,10 @@ def _read_table(path: Path, table: Table) -> Read:
 
     read = read_table(path, table, time=table.time or _DATE)
     if len(read) > 1:
+        shown = ", ".join(map(str, read.ids[:3])) + ", ..." * (len(read) > 3)
         raise InputError(
-            f"{read.source}: column {table.id!r} (id): found {len(read)} series ({', '.join(map(str, read.ids[:3]))}, "
-            "...), want one: a file for each series, or no id and the series as columns of one table"
+            f"{read.source}: column {table.id!r} (id): found {len(read)} series ({shown}), want one: a file for each "
+            "series, or no id and the series as columns of one table"
         )
     assert read.time is not None
     if read.time.dtype.kind != "M":
