@@ -72,6 +72,7 @@ def test_lists_some(here, capsys):
         (["pump.npz", "--task", "anomaly"], ["labelled ranges", "60 in all"], "pump"),
         (["pump.npz"], ["labelled ranges"], "pump"),
         (["sales.csv"], ["86400 s; 0 steps of another length"], "sales"),
+        (["sales.csv", "--task", "forecast"], ["sales.csv: 40 rows, 1 series of 40 to 40 steps", "step 1d"], "sales"),
         (["sales", "--data-dir", "."], ["train 24, validation 8, test 8"], "sales"),
         (
             ["shops.csv", "--table.id", "shop", "--table.time", "day", "--table.irregular", "keep"],
@@ -104,6 +105,12 @@ def test_a_published_set_is_cited(here, capsys):
     ("args", "message"),
     [
         (["show", "GunPiont"], "error: dataset: found 'GunPiont'; did you mean GunPoint"),
+        (["show", "sales.csv", "--task", "forecast", "--table.label", "sold"], "label: found 'sold', want none"),
+        (
+            ["show", "shops.csv", "--task", "forecast", "--table.time", "day"],
+            "found the series and time of another row",
+        ),
+        (["show", "ETTh1", "--table.delimiter", ";"], "delimiter: found ';', which is for tables"),
         (["show", "absent.npz"], "error: dataset: found no file at absent.npz"),
         (["show", "shops.csv", "--table.id", "shp"], "did you mean shop"),
         (["show", "shops", "--data-dir", "nowhere"], "error: data_dir: found no folder at nowhere"),

@@ -19,7 +19,7 @@ from tsrl.data.builders.spec import ClassifyFacts
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.catalogue import catalogue, entry, task_of
 from tsrl.data.downloads import archive_set, progress
-from tsrl.data.forecasting import load_forecast
+from tsrl.data.forecasting import ForecastSet, load_forecast
 from tsrl.data.locate import TABLE_SUFFIXES, data_folder, locate, suffix_of
 from tsrl.data.named import SUFFIXES, load
 from tsrl.data.regression import load_regression
@@ -162,7 +162,8 @@ def show_set(asked: Show) -> None:
         names = report.columns
     elif spec is not None and isinstance(spec.facts, ClassifyFacts):
         names = spec.facts.channels
-    notes = [] if report is None else str(report.report).splitlines()
+    notes = list(data.notes) if isinstance(data, ForecastSet) else []
+    notes += [] if report is None else str(report.report).splitlines()
     found = described(data, names)
     about = found.about
     if spec is not None:
@@ -189,9 +190,8 @@ def _read(asked: Show) -> tuple[Any, SeriesTable | None]:
     """The set, and the table that it was read from, if any."""
     path = locate(asked.name, None, SUFFIXES) if suffix_of(asked.name, SUFFIXES) else None
     task = asked.task or (entry(asked.name, asked.data_dir).task if path is None else task_of(path))
-    if task == "forecast" and (asked.task or asked.table == Table()):
-        date = asked.table.time or "date"
-        return load_forecast(asked.name, asked.data_dir, date, asked.table.values), None
+    if task == "forecast" and (asked.task or asked.table == Table() or asked.name in SPECS):
+        return load_forecast(asked.name, asked.data_dir, asked.table), None
     if task == "regress":
         return load_regression(asked.name, asked.data_dir, asked.table), None
     if task == "anomaly":

@@ -14,6 +14,7 @@ from tsrl.data.builders.spec import ClassifyFacts, File, ForecastFacts, Rows, Se
 from tsrl.data.downloads import is_downloaded
 from tsrl.data.forecasting import load_forecast
 from tsrl.data.named import load
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError
 
 X = np.random.default_rng(0).normal(size=(5, 6, 2)).astype(np.float32)
@@ -119,6 +120,11 @@ def test_a_named_set_is_prepared_at_first_use(named_sets):
         ("no", "yes"),
         ["v", "w", "x"],
     )
+    one = load_forecast("Rate", table=Table(values=("q",)))
+    assert one.columns == ("q",)
+    np.testing.assert_array_equal(one.values, data.values[:, 1:])
+    with pytest.raises(InputError, match=r"^time: found 'date', which is for tables .* for a published set"):
+        load_forecast("Rate", table=Table(time="date"))
     named_sets.pages.clear()
     assert load_forecast("Rate").fingerprint() == data.fingerprint()
     assert len(named_sets.requests) == 2

@@ -46,12 +46,12 @@ def test_covariates_are_what_the_calendar_says(moment):
 def test_reads_the_published_formats(tmp_path, dates):
     """A repeated date stays, as in Weather's file."""
     rows = [f"{date},{i},{i + 0.5}" for i, date in enumerate(dates)]
-    data = load_forecast(write(tmp_path / "mine.csv", rows, "date,p (W/m\xb2),OT"))
-    assert data.name == "mine"
+    data = load_forecast(write(tmp_path / "weather.csv", rows, "date,p (W/m\xb2),OT"))
+    assert data.name == "weather"
     assert data.columns == ("p (W/m²)", "OT")
     np.testing.assert_array_equal(data.values, np.array([[0, 0.5], [1, 1.5], [2, 2.5]], np.float32))
     assert data.time[1] == np.datetime64("2016-07-01T01:00:00")
-    assert data.source == "csv file mine.csv"
+    assert data.source == "csv file weather.csv"
 
 
 def test_names_are_looked_up_in_the_data_folder(tmp_path):
@@ -69,19 +69,19 @@ def test_names_are_looked_up_in_the_data_folder(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "header", "message"),
     [
-        (["2016-07-01 00:00:00,1,"] * 3, "date,a,OT", "column 'OT': found null values|column 'OT': found 3 missing"),
         (["2016-07-01 00:00:00,1,2", "2016-07-01 00:00:00,,2"] * 2, "date,a,OT", "column 'a': found 2 missing.* row 1"),
-        (["2016-07-01 00:00:00,1,x"] * 3, "date,a,OT", "column 'OT': found string"),
+        (["2016-07-01 00:00:00,1,2"] * 3 + ["2016-07-01 00:00:00,1,x"], "date,a,OT", "column 'OT': found 'x' in row 3"),
         (["2016-07-02 00:00:00,1,2", "2016-07-01 00:00:00,1,2"] * 2, "date,a,OT", "row 1 is before"),
-        (["yesterday,1,2"] * 3, "date,a,OT", "mine.csv"),
-        (["1,2,3"] * 3, "day,a,OT", "want date"),
+        (["yesterday,1,2"] * 3, "date,a,OT", "ETTh1.csv"),
+        (["5,1,2", "6,1,2", "7,1,2"], "date,a,OT", "ETTh1.csv: column 'date' .*found numbers, want dates"),
+        (["1,2,3"] * 3, "day,a,OT", "time: found no column 'date'"),
         (["2016-07-01 00:00:00,1,2"] * 2, "date,a,OT", "at least 3 steps"),
-        (["2016-07-01 00:00:00"] * 4, "date", "at least one more"),
+        (["2016-07-01 00:00:00"] * 4, "date", "found no column of numbers beside"),
     ],
 )
-def test_wrong_files_are_refused(tmp_path, rows, header, message):
+def test_wrong_published_files_are_refused(tmp_path, rows, header, message):
     with pytest.raises(InputError, match=message):
-        load_forecast(write(tmp_path / "mine.csv", rows, header))
+        load_forecast(write(tmp_path / "ETTh1.csv", rows, header))
 
 
 def test_no_such_file(tmp_path):
@@ -102,10 +102,27 @@ def test_horizons_period_and_target():
     assert series(name="ETTm1").horizons == (24, 48, 96, 288, 672)
     assert series().horizons == (24, 48, 168, 336, 720)
     assert series().period == 24
-    days = np.arange("2020-01-01", "2020-01-06", dtype="M8[D]")
-    assert ForecastSet("days", "test", np.zeros((5, 1), np.float32), days, ("a",)).period == 7
     assert series(columns=("OT", "b")).univariate().columns == ("OT",)
     np.testing.assert_array_equal(series(4, columns=("a", "b")).univariate().values[:, 0], [1, 3, 5, 7])
+
+
+@pytest.mark.parametrize(
+    ("time", "period"),
+    [
+        (hours(60)[::2], 12),
+        (np.arange("2020-01-01", "2020-03-06", dtype="M8[D]"), 7),
+        (np.arange("2020-01-01", "2021-03-06", 7, dtype="M8[D]"), 52),
+        (np.arange("2020-01", "2024-02", dtype="M8[M]"), 12),
+        (np.arange("2020-01", "2020-05", dtype="M8[M]"), 12),
+        (np.arange("2020-01", "2024-02", 3, dtype="M8[M]"), 4),
+        (np.arange("2000", "2020", dtype="M8[Y]"), 1),
+        (np.arange("2020", "2120", 10, dtype="M8[Y]"), 1),
+        (np.repeat(hours(1), 5), 1),
+    ],
+)
+def test_the_season_is_the_next_longer_unit_of_the_calendar(time, period):
+    values = np.zeros((len(time), 1), np.float32)
+    assert ForecastSet("a", "test", values, time.astype("M8[s]"), ("a",)).period == period
 
 
 def test_the_fingerprint_sees_values_and_dates():

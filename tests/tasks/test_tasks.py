@@ -9,6 +9,7 @@ from series_file import write_series
 import tsrl
 from tsrl.cli import main as tsrl_command
 from tsrl.config import Config, Forecast, Train, options
+from tsrl.data.tables.settings import Table
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
 from tsrl.evaluate.forecast import last_step_ridge
@@ -97,6 +98,25 @@ def test_forecasting_runs_from_a_csv_to_the_report(forecasting):
     # Errors in original units are larger by the channels' standard deviations.
     ratio = own["scores"]["mse_original"] / own["scores"]["mse"]
     assert series.scale().min() ** 2 <= ratio <= series.scale().max() ** 2
+
+
+@pytest.mark.parametrize(("steps", "season"), [(200, 52), (60, 47)])
+def test_the_season_of_weeks_is_a_year_or_what_there_is(tmp_path, steps, season):
+    weeks = np.datetime64("2020-01-06") + 7 * np.arange(steps)
+    rows = [f"{week},{np.sin(number)}" for number, week in enumerate(weeks)]
+    (tmp_path / "mine.csv").write_text("week,v\n" + "\n".join(rows) + "\n")
+    table = Table(time="week")
+    config = replace(CONFIG, task="forecast", dataset=str(tmp_path / "mine.csv"), table=table)
+    found = {row["model"] for row in forecast.controls(config, forecast.load(config))}
+    assert f"seasonal naive, {season} steps" in found
+
+
+def test_settings_that_forecasting_does_not_use_are_refused(tmp_path):
+    file = write_series(tmp_path / "mine.csv", steps=300)
+    with pytest.raises(InputError, match="group: found 'v0', want none: no forecast uses it"):
+        forecast.load(replace(CONFIG, task="forecast", dataset=str(file), table=Table(group="v0")))
+    config = replace(CONFIG, task="forecast", dataset=str(file), table=Table(values=("v0",)))
+    assert forecast.load(config).data.columns == ("v0",)
 
 
 def test_representations_from_elsewhere_are_judged_as_the_run_judges_them(forecasting, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Files that hold one long series with its dates: tables, .npz and Monash's .tsf."""
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,17 +9,11 @@ import numpy as np
 
 from tsrl.data.locate import TABLE_SUFFIXES, suffix_of
 from tsrl.data.npz import npz_source, readable
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError, nearest
 
 SUFFIXES = (*TABLE_SUFFIXES, ".npz", ".tsf")
-_DATE_FORMATS = (
-    "%Y/%m/%d %H:%M",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%d",
-    "%Y-%m-%dT%H:%M:%S",
-    "%d.%m.%Y %H:%M:%S",
-)
+_DATE = "date"
 # Monash's names of a step, in seconds or, of those that vary in length, months.
 _TSF_SECONDS = {
     "minutely": 60,
@@ -40,105 +35,148 @@ class Read(NamedTuple):
       values: `[T, C]` float32.
       time: `[T]` datetime64[s].
       columns: C names.
+      notes: what was found in a table of the user's own and done with it, in lines.
     """
 
     source: str
     values: np.ndarray
     time: np.ndarray
     columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-def read_forecast_file(path: Path, date: str, columns: Sequence[str]) -> Read:
+def read_forecast_file(path: Path, table: Table, published: bool) -> Read:
     """Reads one long series.
 
     Args:
       path: of a file with one of `SUFFIXES`.
-      date: a table's column of dates.
-      columns: the values' columns, of all formats; none: all but the dates.
+      table: what a table's columns mean; its `time` is by default the column date. Of other formats and of published
+        tables `values` alone.
+      published: a table is read as the field reads it: with time stamps that occur twice, and gaps.
 
     Raises:
-      InputError: the file cannot be read or lacks a column; the message names file and column.
+      InputError: the file cannot be read or lacks a column, holds several series or no dates, or a setting does not
+        apply; the message names file and column, or the setting.
     """
     suffix = suffix_of(path.name, SUFFIXES)
-    if suffix == ".npz":
-        return _chosen(_read_npz(path), columns)
-    if suffix == ".tsf":
-        return _chosen(_read_tsf(path), columns)
-    source = f"{suffix[1:]} file {path.name}"
-    table = _read_parquet(path, source) if suffix == ".parquet" else _read_csv(path, source, date)
-    return _read_table(table, source, date, columns)
+    if suffix in TABLE_SUFFIXES:
+        if published and replace(table, values=()) == Table():
+            return _read_published(path, table.values)
+        return _read_table(path, table)
+    check_settings(table, f"{suffix} file")
+    read = _read_npz(path) if suffix == ".npz" else _read_tsf(path)
+    return read._replace(**chosen(read.source, read.values, read.columns, table.values))
 
 
-def _chosen(read: Read, columns: Sequence[str]) -> Read:
-    if not columns:
-        return read
-    for column in columns:
-        if column not in read.columns:
-            raise InputError(f"{read.source}: found no column {column!r}; {nearest(column, read.columns)}")
-    places = [read.columns.index(column) for column in columns]
-    return read._replace(values=read.values[:, places], columns=tuple(columns))
+def check_settings(table: Table, what: str) -> None:
+    """Refuses settings of a table for what is none.
+
+    Raises:
+      InputError: a setting but `values` is not the default; names it.
+    """
+    for field in fields(Table):
+        found = getattr(table, field.name)
+        if field.name != "values" and found != field.default:
+            raise InputError(
+                f"{field.name}: found {found!r}, which is for tables ({', '.join(TABLE_SUFFIXES)}), want none for a "
+                f"{what}; of the settings of a table only values applies"
+            )
 
 
-def _read_csv(path: Path, source: str, date: str) -> Any:
-    import pyarrow as pa
-    from pyarrow import csv
+def chosen(source: str, values: np.ndarray, columns: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:
+    """Some of the columns.
 
-    convert = csv.ConvertOptions(column_types={date: pa.timestamp("s")}, timestamp_parsers=list(_DATE_FORMATS))
+    Args:
+      source: for messages.
+      values: `[T, C]`.
+      columns: C names.
+      wanted: W of them; none: all.
+
+    Returns:
+      The values `[T, W]` and the names, as `values` and `columns`.
+
+    Raises:
+      InputError: there is no such column.
+    """
+    for column in wanted:
+        if column not in columns:
+            raise InputError(f"{source}: values: found no column {column!r}; {nearest(column, columns)}")
+    names = tuple(wanted or columns)
+    return {"values": values[:, [columns.index(name) for name in names]] if wanted else values, "columns": names}
+
+
+def _read_published(path: Path, columns: Sequence[str]) -> Read:
+    """A published table as it is: Weather's has a time stamp twice and a gap, and is in every published number so."""
+    from tsrl.data.tables.columns import is_numeric, numbers
+    from tsrl.data.tables.source import check_columns, read_source
+    from tsrl.data.tables.time import stamps
+
     try:
-        # Weather's file is latin-1, in which every byte is a character: it reads UTF-8 numbers as well.
-        return csv.read_csv(path, csv.ReadOptions(encoding="latin-1"), convert_options=convert)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{source}: {str(error).splitlines()[0]}") from error
+        read = read_source(path, [_DATE], "utf-8", ",")
+    except InputError:
+        # Weather's file is latin-1, in which every byte is a character.
+        read = read_source(path, [_DATE], "latin-1", ",")
+    check_columns(read, {_DATE: "time"} | dict.fromkeys(columns, "values"))
+    names = columns or [
+        name
+        for name in read.table.column_names
+        if name != _DATE and name not in read.frame_index and is_numeric(read.table[name])
+    ]
+    if not names:
+        raise InputError(f"{read.source}: values: found no column of numbers beside {_DATE!r}, want at least one")
+    values = np.stack([numbers(read, name) for name in names], -1).astype(np.float32)
+    time = stamps(read, Table(time=_DATE))
+    if not time.calendar:
+        raise InputError(f"{read.source}: column {_DATE!r} (time): found numbers, want dates")
+    return Read(read.source, values, _in_seconds(time.values.astype("datetime64[us]"), read.source), tuple(names))
 
 
-def _read_parquet(path: Path, source: str) -> Any:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        return parquet.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{source}: found no readable parquet file ({str(error).splitlines()[0]})") from error
-
-
-def _read_table(table: Any, source: str, date: str, chosen: Sequence[str]) -> Read:
-    import pyarrow as pa
-
-    names = table.column_names
-    columns = list(chosen) or [column for column in names if column != date]
-    if date not in names or not columns:
+def _read_table(path: Path, table: Table) -> Read:
+    """A table of the user's own, in which nothing is passed over that its settings do not ask for."""
+    for name in ("label", "group", "split"):
+        if getattr(table, name) is not None:
+            raise InputError(f"{name}: found {getattr(table, name)!r}, want none: no forecast uses it")
+    if table.layout == "wide":
+        raise InputError("layout: found 'wide', want long: a row for each time step, a column for each channel")
+    if table.irregular == "delta":
         raise InputError(
-            f"{source}: found the columns {names[:10]}, want {date} and at least one more "
-            "(--table.time names another column of dates)"
+            "irregular: found 'delta', want error, resample or keep: a channel of the time between steps would be "
+            "forecast like the others"
         )
-    if len(set(names)) < len(names):
-        raise InputError(f"{source}: found the columns {names[:10]}, want each name once")
-    for column in columns:
-        if column not in names:
-            raise InputError(f"{source}: found no column {column!r}; {nearest(column, names)}")
-        kind = table.schema.field(column).type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-            raise InputError(f"{source}: column {column!r}: found {kind} values, want numbers")
-    values = np.stack([table[column].to_numpy().astype(np.float32) for column in columns], -1)
-    if table[date].null_count:
-        raise InputError(f"{source}: {date}: found {table[date].null_count} empty cells, want a date in every row")
-    return Read(source, values, _dates(table[date], source, date), tuple(columns))
+    from tsrl.data.tables.read import read_table
+
+    read = read_table(path, table, time=table.time or _DATE)
+    if len(read) > 1:
+        shown = ", ".join(map(str, read.ids[:3])) + ", ..." * (len(read) > 3)
+        raise InputError(
+            f"{read.source}: column {table.id!r} (id): found {len(read)} series ({shown}), want one: a file for each "
+            "series, or no id and the series as columns of one table"
+        )
+    assert read.time is not None
+    if read.time.dtype.kind != "M":
+        raise InputError(
+            f"{read.source}: column {read.time_name!r} (time): found numbers, such as {read.time[0, 0]}, want dates, "
+            "whose calendar is part of the input; time_format reads dates written as numbers, such as %Y%m%d"
+        )
+    return Read(
+        read.source,
+        read.x[0],
+        _in_seconds(read.time[0], read.source),
+        read.columns,
+        tuple(str(read.report).splitlines()),
+    )
 
 
-def _dates(column: Any, source: str, date: str) -> np.ndarray:
-    """`[T]` datetime64[s]; stamps with an offset become UTC."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    kind = column.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return column.to_numpy().astype("datetime64[s]")
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        for form in _DATE_FORMATS:
-            parsed = compute.strptime(column, form, "s", error_is_null=True)
-            if not parsed.null_count:
-                return parsed.to_numpy().astype("datetime64[s]")
-    raise InputError(f"{source}: {date}: found {kind} values such as {column[0]}, want dates")
+def _in_seconds(time: np.ndarray, source: str) -> np.ndarray:
+    """`[T]` datetime64[s] of datetime64 that are whole seconds."""
+    whole = time.astype("datetime64[s]")
+    broken = np.flatnonzero(whole != time)
+    if len(broken):
+        raise InputError(
+            f"{source}: time: found {time[broken[0]]} in step {broken[0]}, want whole seconds (in a table "
+            "irregular=resample with every=1s makes them)"
+        )
+    return whole
 
 
 def _read_npz(path: Path) -> Read:
@@ -154,13 +192,13 @@ def _read_npz(path: Path) -> Read:
         raise InputError(f"{source}: time: found shape {time.shape}, want {values.shape[:1]} as values")
     if time.dtype.kind == "U":
         with readable(f"{source}: time", "text that is no date"):
-            time = time.astype("datetime64[s]")
+            time = time.astype("datetime64[us]")
     if time.dtype.kind != "M" or np.isnat(time).any():
         raise InputError(f"{source}: time: found {time.dtype} values, want datetime64 or ISO text, none missing")
     columns = [str(i) for i in range(values.shape[1])] if names is None else [str(name) for name in names]
     if len(columns) != values.shape[1]:
         raise InputError(f"{source}: columns: found {len(columns)} names, want {values.shape[1]} as values")
-    return Read(source, values.astype(np.float32), time.astype("datetime64[s]"), tuple(columns))
+    return Read(source, values.astype(np.float32), _in_seconds(time, source), tuple(columns))
 
 
 def _read_tsf(path: Path) -> Read:

@@ -1,8 +1,7 @@
 """Long series to be forecast, with their published split and their calendar covariates."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -10,14 +9,16 @@ import numpy as np
 
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.downloads import built_forecast, built_source
-from tsrl.data.forecast_files import SUFFIXES, read_forecast_file
+from tsrl.data.forecast_files import SUFFIXES, check_settings, chosen, read_forecast_file
 from tsrl.data.hashing import fingerprint
 from tsrl.data.locate import data_folder, locate, named_files, stem_of, suffix_of
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError, nearest
 
 # The archive's file of each set whose file has another name.
 FILES = {"Exchange": "exchange_rate", "Weather": "weather"}
 _COVARIATES = ("minute", "hour", "day of week", "day", "day of year", "month", "week of year")
+_DAY = 86_400
 
 Fractions = Literal["60/20/20", "70/10/20"]
 
@@ -40,6 +41,7 @@ class ForecastSet:
       values: `[T, C]` float32, complete.
       time: `[T]` datetime64[s], never decreasing.
       columns: C names.
+      notes: what was found in a table of the user's own and done with it, in lines.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ForecastSet:
     values: np.ndarray
     time: np.ndarray
     columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         steps, columns = len(self.time), len(self.columns)
@@ -73,14 +76,15 @@ class ForecastSet:
 
     @property
     def period(self) -> int:
-        """Steps of a day; of a week where a step is a day or longer. The season of a seasonal-naive forecast."""
-        step = int(np.median(np.diff(self.time) / np.timedelta64(1, "s")))
-        return max(1, round(86_400 / step)) if 0 < step < 86_400 else 7
+        """Steps of the shortest of day, week and year that is longer than a step: the season of a naive forecast."""
+        step = float(np.median(np.diff(self.time) / np.timedelta64(1, "s")))
+        season = _DAY if step < _DAY else 7 * _DAY if step < 7 * _DAY else 365.25 * _DAY
+        return max(1, round(season / step)) if step else 1
 
     def univariate(self) -> "ForecastSet":
         """The target alone: the column OT where there is one, otherwise the last (TS2Vec's released code)."""
         column = self.columns.index("OT") if "OT" in self.columns else len(self.columns) - 1
-        return ForecastSet(self.name, self.source, self.values[:, [column]], self.time, (self.columns[column],))
+        return replace(self, values=self.values[:, [column]], columns=(self.columns[column],))
 
     def borders(self, fractions: Fractions = "60/20/20") -> Borders:
         """The published split: 12, 4 and 4 months of 30 days for ETT, where later rows are not used; else fractions."""
@@ -138,33 +142,38 @@ def built_names() -> list[str]:
 
 
 def load_forecast(
-    name_or_path: str | Path, data_dir: str | Path | None = None, date: str = "date", columns: Sequence[str] = ()
+    name_or_path: str | Path, data_dir: str | Path | None = None, table: Table | None = None
 ) -> ForecastSet:
     """A forecasting set by name or from a file.
 
     Args:
-      name_or_path: the path of a file: .csv, .csv.gz or .parquet with a column of dates and numbers in all others; .npz
-        with `values [T, C]` and `time [T]`; .tsf, whose series of one length and start become the columns. Or a name,
-        looked up as NAME.* in the data folder and its sub-folders (Exchange as exchange_rate.csv, Weather as
-        weather.csv), then among the builders of `tsrl.data.builders`, which may download it.
+      name_or_path: the path of a file: .csv, .csv.gz or .parquet with a column of dates; .npz with `values [T, C]` and
+        `time [T]`; .tsf, whose series of one length and start become the columns. Or a name, looked up as NAME.* in the
+        data folder and its sub-folders (Exchange as exchange_rate.csv, Weather as weather.csv), then among the builders
+        of `tsrl.data.builders`, which may download it.
       data_dir: the data folder; default: the environment variable TSRL_DATA_DIR, or none.
-      date: a table's column of dates.
-      columns: the values' columns; none: all but the dates.
+      table: what a table's columns mean, as for `read_table`; the time stamps are by default the column date. A table
+        is one series with dates: no label, group, split or wide layout. Of all other sets `values` alone applies.
 
     Returns:
-      The checked series. Weather's cells of -9999 stay as they are, as in every published number.
+      The checked series. A table that is named as a published set, read without settings but `values`, keeps what the
+      published numbers were computed with: Weather's cells of -9999, its time stamp that occurs twice, and its gap.
 
     Raises:
-      InputError: nothing or more than one file has that name, the file is wrong, or a download failed.
+      InputError: nothing or more than one file has that name, the file is wrong (see `read_table`), a setting does not
+        apply, or a download failed.
     """
-    name = str(name_or_path)
+    name, table = str(name_or_path), table or Table()
     path = locate(name, data_dir, SUFFIXES, FILES)
     if path is not None:
-        given = suffix_of(name, SUFFIXES)
-        found = read_forecast_file(path, date, columns)
-        return ForecastSet(stem_of(path, SUFFIXES) if given else name, *found)
+        stem = stem_of(path, SUFFIXES)
+        found = read_forecast_file(path, table, stem in built_names() or stem in FILES.values())
+        return ForecastSet(stem if suffix_of(name, SUFFIXES) else name, *found)
     if name in built_names():
-        return ForecastSet(name, built_source(name), *built_forecast(name, data_folder(data_dir)))
+        check_settings(table, "published set that is prepared already")
+        built = built_forecast(name, data_folder(data_dir))
+        picked = chosen(name, built.values, built.columns, table.values)
+        return ForecastSet(name, built_source(name), time=built.time, **picked)
     stems = {stem: name for name, stem in FILES.items()}
     known = {*built_names(), *(stems.get(stem, stem) for stem in named_files(data_folder(data_dir), SUFFIXES))}
     raise InputError(

@@ -68,7 +68,7 @@ class Series(NamedTuple):
 
 def load(config: Config) -> Series:
     """The set, its parts checked against horizons and windows."""
-    data = load_forecast(config.dataset, config.data_dir, config.table.time or "date", config.table.values)
+    data = load_forecast(config.dataset, config.data_dir, config.table)
     data = data.univariate() if config.forecast.univariate else data
     borders = data.borders(config.forecast.split)
     x = np.concatenate([calendar_covariates(data.time), data.values], -1)[: borders.test]
@@ -160,7 +160,9 @@ def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
 def controls(config: Config, series: Series) -> list[Row]:
     """Forecasts without an encoder, on the same origins."""
     x, splits, asked = series.targets(), series.splits(), horizons(config, series.data)
-    window, scale, period = look_back(config, series.data.name), series.scale(), series.data.period
+    window, scale = look_back(config, series.data.name), series.scale()
+    # Of a year in weeks there may be less than a whole before the test part.
+    period = min(series.data.period, series.borders.valid - 1)
     found = {
         "last value": last_value(x, splits, asked, scale=scale),
         f"seasonal naive, {period} steps": seasonal_naive(x, splits, asked, period, scale=scale),

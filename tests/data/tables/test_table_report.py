@@ -58,6 +58,17 @@ def test_a_full_report():
     ]
 
 
+def test_whole_numbers_that_float32_cannot_tell_apart_are_told():
+    large = np.array([2**24, 2**24 + 1, 2**24 + 2, 1])
+    report = read_table({"count": large, "small": large - 2**24, "broken": large + 0.5}).report
+    change = f"{1 / (2**24 + 1):.1e}"
+    assert report.changes == (
+        f"rounded to float32: whole numbers above 2^24 in 1 columns ('count'), largest relative change {change}",
+    )
+    many = read_table({f"c{number}": large for number in range(6)}).report.changes
+    assert many == (report.changes[0].replace("1 columns ('count')", "6 columns ('c0', 'c1', 'c2', 'c3', 'c4', ...)"),)
+
+
 def test_a_report_of_much_stays_short():
     random = np.random.default_rng(0)
     stamps = np.cumsum(random.integers(1, 4, 6000))

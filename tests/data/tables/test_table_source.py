@@ -66,11 +66,35 @@ def test_arrow_and_arrays():
 
 def test_ids_of_a_csv_file_are_numbers_where_all_are_written_as_such(tmp_path):
     path = tmp_path / "ids.csv"
-    for text, ids in [("1\n-20\n0", [1, -20, 0]), ("1\n01\n0", ["1", "01", "0"]), ("NA\n1\nx", ["NA", "1", "x"])]:
+    for text, ids in [("1\n-20\n0", [1, -20, 0]), ("1\n01\n0", ["1", "01", "0"]), ('"NA"\n1\nx', ["NA", "1", "x"])]:
         path.write_text("id\n" + text)
         cells = path.read_text().split("\n")
         path.write_text("\n".join(f"{cell},{'x' if cell == 'id' else 2}" for cell in cells))
         assert read_table(path, id="id").ids.tolist() == ids
+
+
+@pytest.mark.parametrize("role", ["id", "label", "group", "split", "time"])
+def test_spellings_of_nothing_are_missing_unless_quoted(tmp_path, role):
+    path = tmp_path / "t.csv"
+    path.write_text('k,x\na,1\nNA,2\nnull,3\n"None",4\n')
+    with pytest.raises(InputError, match=rf"column 'k' \({role}\): found no value in rows 1, 2[, ]"):
+        read_table(path, **{role: "k"})
+
+
+def test_quoted_numbers_may_miss(tmp_path):
+    (tmp_path / "t.csv").write_text('"k","x"\n"a","1.5"\n"a",""\n"b","NA"\n"b","2"\n')
+    table = read_table(tmp_path / "t.csv", id="k")
+    np.testing.assert_array_equal(table.x[..., 0], [[1.5, np.nan], [np.nan, 2]])
+
+
+@pytest.mark.parametrize("index", ["", "Unnamed: 0", "Unnamed: 0.1"])
+def test_an_index_in_a_file_is_no_channel(tmp_path, index):
+    (tmp_path / "t.csv").write_text(f"{index},x\n0,5\n1,6\n")
+    table = read_table(tmp_path / "t.csv")
+    assert (table.columns, table.report.unused) == (("x",), (index,))
+    assert f"columns not read: 1 ({index or 'one without a name'})" in str(table.report)
+    assert read_table(tmp_path / "t.csv", values=(index, "x")).columns == (index, "x")
+    assert read_table(pa.table({index: [0, 1], "x": [5, 6]})).columns == ("x",)
 
 
 def test_pandas_frames():

@@ -33,6 +33,8 @@ def texts(table):
         (["01.07.2016 02:00", "1.8.2016 3:00"], {}, ["2016-07-01T02:00:00", "2016-08-01T03:00:00"], None),
         (["2024-01-01 01:00+01:00", "2024-01-01 00:30Z"], {}, ["2024-01-01T00:00:00", "2024-01-01T00:30:00"], "UTC"),
         (["2/1/2024", "3/1/2024"], {"time_format": "%d/%m/%Y"}, ["2024-01-02T00:00:00", "2024-01-03T00:00:00"], None),
+        (["1/7/16", "2/7/16"], {"time_format": "%d/%m/%y"}, ["2016-07-01T00:00:00", "2016-07-02T00:00:00"], None),
+        (["1000-01-01", "1000-01-02"], {}, ["1000-01-01T00:00:00", "1000-01-02T00:00:00"], None),
         (["20240102", "20240103"], {"time_format": "%Y%m%d"}, ["2024-01-02T00:00:00", "2024-01-03T00:00:00"], None),
         (
             ["2024-01-01 12:00", "2024-07-01 12:00"],
@@ -85,6 +87,19 @@ WRONG = {
     "both kinds, offset first": (["2024-01-01 00:00Z", "2024-01-01"], {}, "found '2024-01-01' in row 1, want one kind"),
     "month first": (["01/31/2024"], {}, "found '01/31/2024' in row 0, .*say its time_format"),
     "format": (["1/2/2024", "13-2-2024"], {"time_format": "%d/%m/%Y"}, "found '13-2-2024' in row 1, want the time_for"),
+    "short year, slashes": (
+        ["16/7/1", "16/7/2"],
+        {},
+        r"column 't' \(time\): found '16/7/1' in rows 0, 1, a year of two digits, want four, or a time_format",
+    ),
+    "short year, dots": (["01.07.2016 02:00", "01.07.16 03:00"], {}, "found '01.07.16 03:00' in row 1, a year of two"),
+    "short year, hyphens": (["16-07-01", "16-07-02"], {}, "found '16-07-01' in rows 0, 1, a year of two digits"),
+    "short year, %Y": (
+        ["01.07.2016", "01.07.16"],
+        {"time_format": "%d.%m.%Y"},
+        "found 0016-07-01 in row 1, want years of four digits from 1000 on; time_format reads others: %y is",
+    ),
+    "early": (np.array(["0999-12-31", "2016-01-01"], "datetime64[s]"), {}, "found 0999-12-31 in row 0, want years"),
     "empty": (["2024-01-01", " "], {}, "found no value in row 1, want a time stamp"),
     "nanoseconds": (np.array([1], "datetime64[ns]"), {}, "found stamps finer than a microsecond"),
     "infinite": ([0.0, np.inf], {}, r"found inf in row 1, want numbers below 2\^62"),
@@ -112,6 +127,51 @@ def test_local_times_against_zoneinfo(quarters):
     else:
         with pytest.raises(InputError, match="a local time that the clock change"):
             read(np.array(naive, "datetime64[us]"), timezone="Europe/Berlin")
+
+
+ZONES = ["Europe/Berlin", "America/Sao_Paulo", "America/St_Johns", "Asia/Kolkata", "UTC"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(ZONES), st.integers(0, 20 * 366), st.integers(30, 200), st.sampled_from([1, 3, 7]))
+def test_days_are_those_of_the_zone(zone, first, count, days):
+    """Against zoneinfo, one row at a time; clocks jump over midnight in Sao Paulo, and back over it in St. John's."""
+    start = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days=first, minutes=17)
+    moments = [start + timedelta(hours=hour) for hour in range(count)]
+    stamps = pa.array(moments, pa.timestamp("us", "UTC"))
+    bins = {}
+    for value, moment in enumerate(moments):
+        day = moment.astimezone(ZoneInfo(zone)).date().toordinal() - datetime(1970, 1, 1).toordinal()
+        bins.setdefault(day // days, []).append(value)
+    wanted = [sum(bins[place]) for place in range(min(bins), max(bins) + 1)]
+    chosen = {"timezone": zone, "irregular": "resample", "every": f"{days}d", "aggregate": "sum"}
+    table = read_table({"t": stamps, "x": np.arange(count)}, time="t", **chosen)
+    assert table.x[0, :, 0].tolist() == wanted
+    begins = [datetime.fromordinal(place * days + datetime(1970, 1, 1).toordinal()) for place in sorted(bins)]
+    for found, begin in zip(table.time[0].tolist(), begins, strict=True):
+        moment = found.replace(tzinfo=UTC)
+        assert moment.astimezone(ZoneInfo(zone)).date() == begin.date()
+        assert (moment - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date() < begin.date()
+
+
+def test_a_day_of_a_clock_change_is_one_step():
+    hours = np.datetime64("2024-03-29T23:00", "s") + np.arange(71) * np.timedelta64(3600, "s")
+    utc = pa.array(hours).cast(pa.timestamp("s", "UTC"))
+    chosen = {"time": "t", "timezone": "Europe/Berlin", "irregular": "resample", "every": "1d", "aggregate": "sum"}
+    table = read_table({"t": utc, "x": np.ones(71)}, **chosen)
+    assert table.x[0, :, 0].tolist() == [24, 23, 24]
+    assert texts(table) == ["2024-03-29T23:00:00", "2024-03-30T23:00:00", "2024-03-31T22:00:00"]
+    assert table.report.changes[-1] == "steps follow the clocks of Europe/Berlin"
+    # Shorter steps are of UTC; without a zone days are those of the stamps.
+    assert read_table({"t": utc, "x": np.ones(71)}, **(chosen | {"every": "6h"})).lengths[0] == 13
+    assert read_table({"t": utc, "x": np.ones(71)}, **(chosen | {"timezone": None})).x[0, :, 0].tolist() == [
+        1,
+        24,
+        24,
+        22,
+    ]
+    with pytest.raises(InputError, match="timezone: found 'Europe/Brelin', want a zone such as"):
+        read_table({"t": utc, "x": np.ones(71)}, **(chosen | {"timezone": "Europe/Brelin"}))
 
 
 def test_hours_over_the_clock_change_are_regular_in_utc_only():

@@ -107,7 +107,8 @@ def keys(source: Source, name: str, role: str) -> Keys:
             column = pc.if_else(pc.is_nan(column), None, column)
         empty = np.flatnonzero(column.is_null().to_numpy())
         if len(empty):
-            raise InputError(f"{what}: found no value in {row_list(empty)}, want one in every row")
+            spelled = ", as which NA, null, None and their like count unless quoted," if source.from_text else ","
+            raise InputError(f"{what}: found no value in {row_list(empty)}{spelled} want one in every row")
         if source.from_text and pc.all(pc.match_substring_regex(column, _WHOLE)).as_py():
             column = column.cast(pa.int64())
         elif pa.types.is_floating(kind):

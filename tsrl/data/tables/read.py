@@ -20,7 +20,7 @@ from tsrl.data.tables.steps import (
     stepping,
     without_duplicates,
 )
-from tsrl.data.tables.time import Stamps, stamps
+from tsrl.data.tables.time import Stamps, of_wall_clock, stamps, wall_clock
 from tsrl.errors import InputError, nearest
 
 __all__ = ["SeriesTable", "Table", "read_table"]
@@ -28,17 +28,24 @@ __all__ = ["SeriesTable", "Table", "read_table"]
 _DEFAULT = Table()
 # 8 GiB of float32.
 _LARGEST = 2**31
+# Beyond it float32 no longer tells whole numbers apart.
+_LARGEST_WHOLE = 2**24
+_DAY = 86_400 * 10**6
 _SHOWN = 5
 
 
 class _Made(NamedTuple):
-    """Rows in their order, each with its place in its series, and what is known of their time."""
+    """Rows in their order, each with its place in its series, and what is known of their time.
+
+    `clock` is the zone whose wall clock the rows' time shows; None where it is as in `time`.
+    """
 
     rows: Rows
     places: np.ndarray
     columns: tuple[str, ...]
     time: Stamps | None = None
     step: float | None = None
+    clock: str | None = None
     about: Mapping[str, Any] = {}
 
 
@@ -50,7 +57,9 @@ def read_table(source: Any, settings: Table = _DEFAULT, /, **overrides: Any) -> 
     Args:
       source: the path of a .csv, .csv.gz or .parquet file, a pandas or polars DataFrame, an Arrow table, or a mapping
         from names to arrays `[R]`. A data frame's index is a column too: by its name, or as "index". Rows need not be
-        sorted by series. An empty cell is a missing value.
+        sorted by series. An empty cell is a missing value; so are NA, N/A, #N/A, <NA>, NaN, null and None in a .csv
+        file, unless they are quoted in a column of text. A data frame's index, a column without a name and one named
+        "Unnamed: 0", as pandas writes and reads its index, are channels only where `values` names them.
       settings: what the columns mean.
       overrides: settings by name, as in `read_table("sales.csv", id="shop", time="day")`.
 
@@ -80,7 +89,7 @@ def read_table(source: Any, settings: Table = _DEFAULT, /, **overrides: Any) -> 
         role: None if name is None else _static(read, name, role, series)
         for role, name in [("label", settings.label), ("group", settings.group), ("split", settings.split)]
     }
-    changes: list[str] = []
+    changes = _rounded(columns, values)
     made = (_wide if settings.layout == "wide" else _long)(read, settings, series, columns, values, changes)
     lengths = np.zeros(len(series.values), np.int64)
     np.maximum.at(lengths, made.rows.series, made.places + 1)
@@ -148,6 +157,23 @@ def _series(read: Source, settings: Table) -> Keys:
     return Keys(np.zeros(count, np.int64), np.zeros(1, np.int64))
 
 
+def _rounded(columns: tuple[str, ...], values: np.ndarray) -> list[str]:
+    """Says which columns hold whole numbers that become others, often their neighbours, in float32."""
+    largest: dict[str, float] = {}
+    for name, column in zip(columns, values.T, strict=True):
+        large = column[(np.abs(column) > _LARGEST_WHOLE) & (column == np.floor(column))]
+        change = np.abs(large.astype(np.float32) - large) / np.abs(large)
+        if change.any():
+            largest[name] = change.max()
+    if not largest:
+        return []
+    shown = ", ".join(map(repr, list(largest)[:_SHOWN])) + ", ..." * (len(largest) > _SHOWN)
+    return [
+        f"rounded to float32: whole numbers above 2^24 in {len(largest)} columns ({shown}), largest relative change "
+        f"{max(largest.values()):.1e}"
+    ]
+
+
 def _static(read: Source, name: str, role: str, series: Keys) -> np.ndarray:
     """A column that is the same in all rows of a series, `[N]`."""
     found = keys(read, name, role)
@@ -194,7 +220,7 @@ def _long(
         return _Made(rows, places, columns)
     grid = stepping(rows, settings.step(time.calendar))
     about = about_time(rows, grid, time, series.values)
-    step = None
+    step, clock = None, None
     if settings.irregular == "error":
         check_regular(rows, grid, about["step"], what)
     elif settings.irregular == "delta":
@@ -207,9 +233,16 @@ def _long(
         changes.append("kept: steps of unequal length, as if they were equal")
     elif settings.irregular == "resample" and len(grid.irregular) and grid.step is not None:
         step = grid.step
+        if time.calendar and settings.timezone is not None and step >= _DAY:
+            clock = settings.timezone
+            rows = rows._replace(time=wall_clock(rows.time, clock))
+            # A clock that is set back at midnight shows the day before once more.
+            rows = rows.take(np.lexsort((rows.time, rows.series)))
         rows, places = resampled(rows, step, settings.aggregate, changes)
+        if clock is not None:
+            changes.append(f"steps follow the clocks of {clock}")
         places = _since_first(rows.series, places)
-    return _Made(rows, places, columns, time, step, about)
+    return _Made(rows, places, columns, time, step, clock, about)
 
 
 def _since_first(series: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -245,5 +278,6 @@ def _padded_time(made: _Made, lengths: np.ndarray) -> np.ndarray:
     else:
         first = stamped[np.flatnonzero(made.places == 0)]
         series, place = np.nonzero(np.arange(lengths.max()) < lengths[:, None])
-        time[series, place] = first[series] + place * (made.step if floats else int(made.step))
+        found = first[series] + place * (made.step if floats else int(made.step))
+        time[series, place] = found if made.clock is None else of_wall_clock(found, made.clock)
     return time.astype("datetime64[us]") if made.time.calendar else time

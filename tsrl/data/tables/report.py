@@ -95,7 +95,7 @@ class Validation:
             ("series with a constant channel", sum(self.constant_in.values()), _counted(self.constant_in)),
             ("jumps of level or spread", self.jump_count, jumps),
             ("series equal to an earlier one", self.duplicate_count, equal),
-            ("columns not read", len(self.unused), list(self.unused[:_SHOWN])),
+            ("columns not read", len(self.unused), [name or "one without a name" for name in self.unused[:_SHOWN]]),
         ]:
             if count:
                 lines.append(f"{what}: {count} ({'; '.join(entries)})")

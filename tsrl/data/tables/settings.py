@@ -17,9 +17,10 @@ class Table:
     Attributes:
       layout: "long" has a row for each time step; "wide" a row for each series, whose value columns are the steps.
       id: column that names the series; without one a long table is a single series, a wide one is numbered by row.
-      time: column of time stamps: dates, or whole or broken numbers; without one the rows of a series are in order.
+      time: column of time stamps: dates, or whole or broken numbers; without one the rows of a series are in order. To
+        forecast, dates; by default the column date.
       values: columns of the channels (wide: the steps, in this order); by default all columns of numbers that are not
-        named elsewhere.
+        named elsewhere, but for a data frame's index and columns without a name.
       label: column of what is to be predicted, the same in all rows of a series.
       group: column of the subject, recording or user, whose series belong together when a test part is held out.
       split: column that says "train" or "test", the same in all rows of a series.
@@ -29,11 +30,13 @@ class Table:
       irregular: steps of unequal length, gaps among them: an error; "resample" onto a grid of `every`; "delta" adds a
         channel of the seconds since the series' previous step; "keep" goes on as if they were equal.
       every: length of a step: a number with ms, s, min, h, d (24 hours) or w, as in 10min; a bare number where the time
-        stamps are numbers. By default the median step.
+        stamps are numbers. By default the median step. With `timezone`, steps of a day or longer begin at midnight
+        there, so that a day of a clock change is one step, of 23 or 25 hours.
       aggregate: what "resample" makes of several values in one step; steps without any are missing.
       timezone: zone such as Europe/Berlin of time stamps that do not say theirs. Stamps with an offset and stamps in
         this zone are turned into UTC; without it they are taken as they are.
-      time_format: of time stamps in text, as in %d/%m/%Y %H:%M; by default ISO 8601 and its like.
+      time_format: of time stamps in text, as in %d/%m/%Y %H:%M; by default ISO 8601 and its like, with years of four
+        digits.
       encoding: of a .csv file.
       delimiter: between the cells of a .csv file.
     """

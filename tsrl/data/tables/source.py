@@ -1,5 +1,6 @@
 """Tables from files, data frames and arrays, as Arrow."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,10 @@ import pyarrow as pa
 from tsrl.data.anomaly.files import parsed
 from tsrl.errors import InputError, nearest
 
-# Cells that a .csv file may have for a missing number.
+# Cells of a .csv file in which nothing is, unless they are quoted in a column of text.
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "#N/A", "<NA>", "None")
+# What a data frame's index without a name is called in a .csv file, and in one that was read and written again.
+_UNNAMED = re.compile(r"(Unnamed: 0(\.\d+)*)?")
 
 
 class Source(NamedTuple):
@@ -22,7 +25,7 @@ class Source(NamedTuple):
       name: of the file, without its ending, or "table".
       source: in words, for messages; without a folder.
       table: its columns.
-      frame_index: columns that were a data frame's index.
+      frame_index: columns that were a data frame's index, and those without a name.
       from_text: the file is text: keys and time stamps are strings here, whatever they look like.
     """
 
@@ -69,7 +72,8 @@ def read_source(source: Any, texts: Sequence[str], encoding: str, delimiter: str
         raise InputError(f"{read.source}: found no rows, want at least one")
     with arrow_errors(read.source):
         columns = {name: pa.chunked_array(map(_plain, read.table[name].chunks)) for name in names}
-    return read._replace(table=pa.table(columns))
+    index = (*read.frame_index, *(name for name in names if _UNNAMED.fullmatch(name)))
+    return read._replace(table=pa.table(columns), frame_index=index)
 
 
 @contextmanager
@@ -105,7 +109,12 @@ def _read_file(path: Path, texts: Sequence[str], encoding: str, delimiter: str) 
     if ending is None:
         raise InputError(f"source: found {path.name}, want a .csv, .csv.gz or .parquet file")
     source = f"csv file {path.name}"
-    convert = csv.ConvertOptions(column_types={name: pa.string() for name in texts}, null_values=list(MISSING))
+    convert = csv.ConvertOptions(
+        column_types={name: pa.string() for name in texts},
+        null_values=list(MISSING),
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
     with parsed(source):
         try:
             table = csv.read_csv(

@@ -140,7 +140,7 @@ def resampled(rows: Rows, step: float, aggregate: str, changes: list[str]) -> tu
     the step since 1970, or since 0, and a value belongs to the multiple at or before it.
 
     Args:
-      rows: with time, as `without_duplicates` returns them.
+      rows: with time that rises in each series.
       step: in the unit of time.
       aggregate: "mean", "last", "sum", "max" or "min" of the values of a channel that are there.
       changes: what was done is added to it.

@@ -13,8 +13,16 @@ from tsrl.data.tables.source import Source, arrow_errors
 from tsrl.errors import InputError
 
 _NAIVE, _UTC = pa.timestamp("us"), pa.timestamp("us", "UTC")
-# Tried where the text is not ISO 8601. Dates with slashes are read year first only: 01/02 may be either month.
-_FORMATS = tuple(f"{day}{time}" for day in ("%Y/%m/%d", "%d.%m.%Y") for time in (" %H:%M:%S", " %H:%M", ""))
+# Tried where the text is not ISO 8601. Dates with slashes are read year first only: 01/02 may be either month. strptime
+# takes fewer than four digits for a year, so each format stands beside the beginning that its dates must have.
+_FORMATS = tuple(
+    (f"{day}{time}", begins)
+    for day, begins in (("%Y/%m/%d", r"^\d{4}/"), ("%d.%m.%Y", r"^\d{1,2}\.\d{1,2}\.\d{4}(\s|$)"))
+    for time in (" %H:%M:%S", " %H:%M", "")
+)
+_SHORT_YEAR = r"^\d{1,2}[./-]\d{1,2}[./-]\d{1,2}([\sT]|$)"
+# No time stamp of a series is earlier: a smaller year is one of two digits that was read as it stands.
+_FIRST = int(np.datetime64("1000", "us").astype(np.int64))
 
 # Differences of larger whole numbers may not be whole numbers of 64 bits.
 _LARGEST = 2.0**62
@@ -47,8 +55,8 @@ def stamps(source: Source, settings: Table) -> Stamps:
       The stamps, dates in UTC where the column or the settings say their zone.
 
     Raises:
-      InputError: missing or other cells, stamps of both kinds, stamps finer than a microsecond, an unknown zone, or
-        local times that its clock change skips or repeats; names column, rows and cell.
+      InputError: missing or other cells, stamps of both kinds, stamps finer than a microsecond or before the year
+        1000, an unknown zone, or local times that its clock change skips or repeats; names column, rows and cell.
     """
     name = settings.time
     column = source.table[name]
@@ -83,6 +91,12 @@ def stamps(source: Source, settings: Table) -> Stamps:
             column = column.cast(_UTC if offsets else _NAIVE)
         except pa.ArrowInvalid as error:
             raise InputError(f"{what}: found stamps finer than a microsecond, want coarser ones, or numbers") from error
+        early = np.flatnonzero(_microseconds(column) < _FIRST)
+        if len(early):
+            raise InputError(
+                f"{what}: found {str(column[early[0]])[:10]} in {row_list(early)}, want years of four digits from 1000 "
+                "on; time_format reads others: %y is a year of two digits"
+            )
         if offsets:
             return Stamps(_microseconds(column), True, "UTC", "offsets or a zone in the table, turned into UTC")
         if settings.timezone is None:
@@ -105,10 +119,17 @@ def _from_text(column: pa.ChunkedArray, time_format: str | None, what: str) -> p
             return column.cast(kind)
         except pa.ArrowInvalid:
             continue
-    for form in _FORMATS:
-        found = pc.strptime(column, format=form, unit="us", error_is_null=True)
-        if not found.null_count:
-            return found
+    for form, begins in _FORMATS:
+        if pc.all(pc.match_substring_regex(column, begins)).as_py():
+            found = pc.strptime(column, format=form, unit="us", error_is_null=True)
+            if not found.null_count:
+                return found
+    short = np.flatnonzero(pc.match_substring_regex(column, _SHORT_YEAR).to_numpy())
+    if len(short):
+        raise InputError(
+            f"{what}: found {column[short[0]].as_py()!r} in {row_list(short)}, a year of two digits, want four, or a "
+            "time_format such as %d.%m.%y"
+        )
     # The kind that the first rows have is the one that was meant.
     row = max(first_failing(column, kind) or 0 for kind in (_NAIVE, _UTC))
     raise InputError(
@@ -123,7 +144,7 @@ def _localised(column: pa.ChunkedArray, zone: str, what: str) -> pa.ChunkedArray
             pc.assume_timezone(column, zone, ambiguous=side, nonexistent=side) for side in ("earliest", "latest")
         )
     except pa.ArrowInvalid as error:
-        raise InputError(f"timezone: found {zone!r}, want a zone such as Europe/Berlin or UTC ({error})") from error
+        raise _no_zone(zone, error) from error
     doubtful = np.flatnonzero(_microseconds(early) != _microseconds(late))
     if not len(doubtful):
         return early
@@ -137,6 +158,35 @@ def _localised(column: pa.ChunkedArray, zone: str, what: str) -> pa.ChunkedArray
                 f"{zone} {wrong}, want stamps with an offset such as +01:00"
             )
     raise AssertionError("every doubtful row is skipped or repeated")
+
+
+def wall_clock(time: np.ndarray, zone: str) -> np.ndarray:
+    """What the clocks of a zone show.
+
+    Args:
+      time: `[R]` int64, microseconds of UTC since 1970.
+      zone: such as Europe/Berlin.
+
+    Returns:
+      `[R]` int64, microseconds since the zone's own midnight of 1970-01-01, as if no clock had ever been changed.
+
+    Raises:
+      InputError: an unknown zone.
+    """
+    try:
+        return _microseconds(pc.local_timestamp(pa.chunked_array([time]).cast(pa.timestamp("us", zone))))
+    except pa.ArrowInvalid as error:
+        raise _no_zone(zone, error) from error
+
+
+def of_wall_clock(time: np.ndarray, zone: str) -> np.ndarray:
+    """The first moment of UTC at which the clocks of a zone show a time, or jump over it; types as in `wall_clock`."""
+    column = pa.chunked_array([time]).cast(_NAIVE)
+    return _microseconds(pc.assume_timezone(column, zone, ambiguous="earliest", nonexistent="latest"))
+
+
+def _no_zone(zone: str, error: Exception) -> InputError:
+    return InputError(f"timezone: found {zone!r}, want a zone such as Europe/Berlin or UTC ({error})")
 
 
 def _microseconds(column: pa.ChunkedArray) -> np.ndarray:
