@@ -110,15 +110,17 @@ class Forecast:
       horizons: steps ahead; default: those the field reports for the set.
       univariate: forecast the target column alone.
       split: of sets other than ETT, whose split is 12, 4 and 4 months.
-      context: steps that a time step's representation sees, itself included.
-      look_back: steps of the window of `window_linear` and of the linear controls; default: 336, for Exchange 96.
+      context: steps that a time step's representation sees, itself included; default: 201, or half of a training part
+        that is shorter than twice that.
+      look_back: steps of the window of `window_linear` and of the linear controls; default: 336, for Exchange
+        96, or half of a short training part.
       protocols: how the representations are read.
     """
 
     horizons: tuple[int, ...] | None = None
     univariate: bool = False
     split: Literal["60/20/20", "70/10/20"] = "60/20/20"
-    context: int = 201
+    context: int | None = None
     look_back: int | None = None
     protocols: tuple[Literal["last_step_ridge", "window_linear"], ...] = ("last_step_ridge", "window_linear")
 

@@ -269,7 +269,7 @@ def test_a_published_name_with_settings_is_read_like_any_table(tmp_path):
 def test_settings_of_a_table_are_refused_for_other_formats(tmp_path, name, chosen):
     np.savez(tmp_path / "mine.npz", values=VALUES, time=TIME, columns=["a", "b"])
     tsf(tmp_path / "mine.tsf")
-    with pytest.raises(InputError, match=rf"^{next(iter(chosen))}: found '.*', which is for tables"):
+    with pytest.raises(InputError, match=rf"^table.{next(iter(chosen))}: found '.*' for a .*, which is no table"):
         load_forecast(tmp_path / name, table=Table(**chosen))
     assert load_forecast(tmp_path / name, table=Table(values=("b",))).values[:, 0].tolist() == [1, 3, 5, 7, 9, 11]
     with pytest.raises(InputError, match=r"file mine.*: values: found no column 'c'; known: a, b"):

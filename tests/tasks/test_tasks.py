@@ -186,6 +186,14 @@ def test_health_of_representations_from_elsewhere_stands_in_the_report(forecasti
         assert own["effective_rank"] == pytest.approx(whole["effective_rank"], rel=0.2)
 
 
+@pytest.mark.parametrize(("steps", "context", "look_back"), [(60, 18, 18), (900, 201, 270), (2000, 201, 336)])
+def test_short_series_have_short_windows(tmp_path, steps, context, look_back):
+    config = replace(CONFIG, task="forecast", forecast=Forecast(horizons=(1, 5)))
+    series = forecast.load(replace(config, dataset=str(write_series(tmp_path / "mine.csv", steps=steps))))
+    told = forecast.describe(config, series)
+    assert (told["context"], told["look_back"]) == (context, look_back)
+
+
 def test_every_task_is_documented():
     for name, task in TASKS.items():
         # What is scored is explained, and has a metric by which sets are compared.

@@ -1,7 +1,7 @@
 """Files that hold one long series with its dates: tables, .npz and Monash's .tsf."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from tsrl.data.locate import TABLE_SUFFIXES, suffix_of
 from tsrl.data.npz import npz_source, readable
-from tsrl.data.tables.settings import Table
+from tsrl.data.tables.settings import Table, check_unused
 from tsrl.errors import InputError, nearest
 
 SUFFIXES = (*TABLE_SUFFIXES, ".npz", ".tsf")
@@ -63,24 +63,9 @@ def read_forecast_file(path: Path, table: Table, published: bool) -> Read:
         if published and replace(table, values=()) == Table():
             return _read_published(path, table.values)
         return _read_table(path, table)
-    check_settings(table, f"{suffix} file")
+    check_unused(table, f"a {suffix} file", ("values",))
     read = _read_npz(path) if suffix == ".npz" else _read_tsf(path)
     return read._replace(**chosen(read.source, read.values, read.columns, table.values))
-
-
-def check_settings(table: Table, what: str) -> None:
-    """Refuses settings of a table for what is none.
-
-    Raises:
-      InputError: a setting but `values` is not the default; names it.
-    """
-    for field in fields(Table):
-        found = getattr(table, field.name)
-        if field.name != "values" and found != field.default:
-            raise InputError(
-                f"{field.name}: found {found!r}, which is for tables ({', '.join(TABLE_SUFFIXES)}), want none for a "
-                f"{what}; of the settings of a table only values applies"
-            )
 
 
 def chosen(source: str, values: np.ndarray, columns: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:

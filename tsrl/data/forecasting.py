@@ -9,10 +9,10 @@ import numpy as np
 
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.downloads import built_forecast, built_source
-from tsrl.data.forecast_files import SUFFIXES, check_settings, chosen, read_forecast_file
+from tsrl.data.forecast_files import SUFFIXES, chosen, read_forecast_file
 from tsrl.data.hashing import fingerprint
 from tsrl.data.locate import data_folder, locate, named_files, stem_of, suffix_of
-from tsrl.data.tables.settings import Table
+from tsrl.data.tables.settings import Table, check_unused
 from tsrl.errors import InputError, nearest
 
 # The archive's file of each set whose file has another name.
@@ -170,7 +170,7 @@ def load_forecast(
         found = read_forecast_file(path, table, stem in built_names() or stem in FILES.values())
         return ForecastSet(stem if suffix_of(name, SUFFIXES) else name, *found)
     if name in built_names():
-        check_settings(table, "published set that is prepared already")
+        check_unused(table, "a published set that is prepared already", ("values",))
         built = built_forecast(name, data_folder(data_dir))
         picked = chosen(name, built.values, built.columns, table.values)
         return ForecastSet(name, built_source(name), time=built.time, **picked)

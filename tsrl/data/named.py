@@ -20,7 +20,7 @@ from tsrl.data.locate import (
 from tsrl.data.npz import npz_source, read_npz, stored_keys
 from tsrl.data.packaged import packaged_sets, packaged_source, read_packaged
 from tsrl.data.series_files import read_series_file
-from tsrl.data.tables.settings import Table
+from tsrl.data.tables.settings import Table, check_unused
 from tsrl.errors import InputError, nearest
 
 ARRAY_SUFFIXES = (".npz", ".npy", ".tsf", *PAIRED_SUFFIXES)
@@ -46,9 +46,10 @@ def load(name_or_path: str | Path, data_dir: str | Path | None = None, table: Ta
         a download failed.
     """
     name = str(name_or_path)
-    path = locate(name, data_dir, SUFFIXES)
+    path, table = locate(name, data_dir, SUFFIXES), table or Table()
     if path is not None:
-        return _read(path, table or Table())
+        return _read(path, table)
+    check_unused(table, name)
     packaged = packaged_sets()
     if name in packaged:
         return Dataset(name, packaged_source(), *read_packaged(packaged[name]))
@@ -90,6 +91,7 @@ def _read(path: Path, table: Table) -> Dataset:
         from tsrl.data.tables.dataset import table_dataset
 
         return table_dataset(path, table)
+    check_unused(table, f"a {suffix} file")
     read = read_npz if suffix == ".npz" else read_series_file
     return Dataset(stem_of(path, SUFFIXES), file_source(path), *read(path))
 

@@ -14,7 +14,7 @@ from tsrl.data.npz import npz_source, readable, stored_keys
 from tsrl.data.packaged import packaged_source, packaged_targets, test_file
 from tsrl.data.series import check_series
 from tsrl.data.series_files import stack, ts_header
-from tsrl.data.tables.settings import Table
+from tsrl.data.tables.settings import Table, check_unused
 from tsrl.errors import InputError, nearest
 
 SUFFIXES = (".npz", ".ts", *TABLE_SUFFIXES)
@@ -93,6 +93,9 @@ def load_regression(
     """
     name = str(name_or_path)
     path = locate(name, data_dir, SUFFIXES)
+    table = table or Table()
+    if path is None or suffix_of(path.name, SUFFIXES) not in TABLE_SUFFIXES:
+        check_unused(table, name)
     if path is None:
         packaged = packaged_targets()
         if name not in packaged:
@@ -105,7 +108,7 @@ def load_regression(
     if split != "published" and suffix not in TABLE_SUFFIXES:
         raise InputError(f"classify.split: found {split} for {path.name}, want a table to split, or the published one")
     if suffix in TABLE_SUFFIXES:
-        return _read_table(path, table or Table(), split, seed)
+        return _read_table(path, table, split, seed)
     if suffix == ".ts":
         return RegressionSet(name, f"ts file {path.name}", *_read_ts(path))
     source, wanted_keys = npz_source(path), ("x_train", "y_train", "x_test", "y_test")

@@ -73,7 +73,8 @@ def load(config: Config) -> Series:
     borders = data.borders(config.forecast.split)
     x = np.concatenate([calendar_covariates(data.time), data.values], -1)[: borders.test]
     series = Series(data, borders, x, Scaler.of(x[None, : borders.train]))
-    for name, number in (("context", config.forecast.context), ("look_back", look_back(config, data.name))):
+    sizes = {"context": context(config, borders.train), "look_back": look_back(config, data.name, borders.train)}
+    for name, number in sizes.items():
         if not 1 <= number < borders.train:
             raise InputError(f"forecast.{name}: found {number}, want 1 to {borders.train - 1}, below the training part")
         check_series(series.targets(), series.splits(), horizons(config, data), skip=number - 1)
@@ -85,9 +86,20 @@ def horizons(config: Evaluation, data: ForecastSet) -> tuple[int, ...]:
     return data.horizons if config.forecast.horizons is None else config.forecast.horizons
 
 
-def look_back(config: Evaluation, name: str) -> int:
-    """The window of the linear protocols."""
-    return (96 if name == "Exchange" else 336) if config.forecast.look_back is None else config.forecast.look_back
+def look_back(config: Evaluation, name: str, train: int) -> int:
+    """The window of the linear protocols, of a set with `train` steps to train on."""
+    given = config.forecast.look_back
+    return _at_most_half(96 if name == "Exchange" else 336, train) if given is None else given
+
+
+def context(config: Evaluation, train: int) -> int:
+    """The steps that a representation sees, of a set with `train` steps to train on."""
+    return _at_most_half(201, train) if config.forecast.context is None else config.forecast.context
+
+
+def _at_most_half(steps: int, train: int) -> int:
+    """The field's number of steps, which a short series does not have."""
+    return max(1, min(steps, train // 2))
 
 
 def training(config: Config, series: Series) -> Training:
@@ -106,8 +118,9 @@ def describe(config: Config, series: Series) -> dict[str, Any]:
         "split": {"train": train, "valid": valid - train, "test": test - valid},
         "first": str(data.time[0]),
         "last": str(data.time[test - 1]),
-        "look_back": look_back(config, data.name),
-        "context": config.forecast.context,
+        "look_back": look_back(config, data.name, train),
+        "context": context(config, train),
+        **({"validation": list(data.notes)} if data.notes else {}),
     }
 
 
@@ -119,10 +132,10 @@ def labels(config: Config, series: Series) -> dict[str, np.ndarray]:
 def score(config: Config, series: Series, embedder: Embedder, source: Source) -> Scored:
     """The protocols on one model; the representation of a step has seen `context` steps, itself the last."""
     rows: list[Row] = []
-    context, asked = config.forecast.context, horizons(config, series.data)
-    z = embedder.encode(series.x[None], sliding_length=1, sliding_padding=context - 1, causal=True)[0]
+    seen, asked = context(config, series.borders.train), horizons(config, series.data)
+    z = embedder.encode(series.x[None], sliding_length=1, sliding_padding=seen - 1, causal=True)[0]
     if "last_step_ridge" in config.forecast.protocols:
-        found = last_step_ridge(z, series.targets(), series.splits(), asked, skip=context - 1, scale=series.scale())
+        found = last_step_ridge(z, series.targets(), series.splits(), asked, skip=seen - 1, scale=series.scale())
         rows += _rows(source, "last_step_ridge", found)
     if "window_linear" in config.forecast.protocols:
         found = window_linear(
@@ -131,7 +144,7 @@ def score(config: Config, series: Series, embedder: Embedder, source: Source) ->
             series.targets(),
             series.splits(),
             asked,
-            look_back(config, series.data.name),
+            look_back(config, series.data.name, series.borders.train),
             scale=series.scale(),
         )
         rows += _rows(source, "window_linear", found)
@@ -151,7 +164,7 @@ def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
         scaler.apply(x),
         splits,
         HORIZONS if config.forecast.horizons is None else config.forecast.horizons,
-        skip=config.forecast.context - 1,
+        skip=context(config, train) - 1,
         scale=scaler.std,
     )
     return _rows(source, "last_step_ridge", found)
@@ -160,7 +173,7 @@ def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
 def controls(config: Config, series: Series) -> list[Row]:
     """Forecasts without an encoder, on the same origins."""
     x, splits, asked = series.targets(), series.splits(), horizons(config, series.data)
-    window, scale = look_back(config, series.data.name), series.scale()
+    window, scale = look_back(config, series.data.name, series.borders.train), series.scale()
     # Of a year in weeks there may be less than a whole before the test part.
     period = min(series.data.period, series.borders.valid - 1)
     found = {

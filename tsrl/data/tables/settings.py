@@ -1,6 +1,7 @@
 """What the columns of a table mean, and what is done where its rows are not in order."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, get_args, get_type_hints
 
@@ -121,3 +122,21 @@ class Table:
             )
             raise InputError(f"every: found {self.every!r}, want {wanted}")
         return step
+
+
+def check_unused(table: Table, what: str, used: Sequence[str] = ()) -> None:
+    """Refuses settings of a table for what is none.
+
+    Args:
+      table: the settings.
+      what: is read, with its article.
+      used: settings that apply all the same.
+
+    Raises:
+      InputError: another setting is not the default; names it.
+    """
+    for field in fields(Table):
+        found = getattr(table, field.name)
+        if field.name not in used and found != field.default:
+            only = f"; only {' and '.join(used)} applies there" if used else ""
+            raise InputError(f"table.{field.name}: found {found!r} for {what}, which is no table{only}")
