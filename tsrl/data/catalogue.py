@@ -1,15 +1,16 @@
 """Every data set by name: what it is, and whether it can be read now, is downloaded at first use, or is put by hand."""
 
 import gzip
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tsrl.data.anomaly import ARCHIVES as ANOMALY_ARCHIVES
-from tsrl.data.anomaly import found_archives, load_anomaly
+from tsrl.data.anomaly import found_archives
 from tsrl.data.archives import archive_names, facts
-from tsrl.data.builders import is_prepared
-from tsrl.data.builders.spec import ForecastFacts, Spec
+from tsrl.data.builders import is_prepared, tfds_folder
+from tsrl.data.builders.spec import ForecastFacts, Source, Spec
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.downloads import built_source, is_downloaded
 from tsrl.data.forecasting import FILES as FORECAST_FILES
@@ -19,13 +20,12 @@ from tsrl.data.npz import stored_forms
 from tsrl.data.packaged import packaged_forms, packaged_source
 from tsrl.errors import InputError, nearest
 
-State = Literal["here", "download", "by hand"]
+State = Literal["here", "download", "by hand", "damaged"]
 
+_ANOMALY_CHANNELS = {"NAB": 1, "SMAP": 25, "MSL": 55, "UCRAnomaly": 1, "KPI": 1, "Yahoo": 1}
 _ANOMALY_LICENCES = {"NAB": "MIT", "Yahoo": "by signed request to the publisher"}
 # Each set of the archives has its donor's terms.
 _ARCHIVE_LICENCE = "its donor's"
-
-
 _LONGEST_HEADER = 1 << 16
 
 
@@ -34,14 +34,14 @@ class Entry(NamedTuple):
 
     Attributes:
       name: what `--dataset` takes.
-      task: what it is for; "table" where the columns must be named first (`--table.*`).
+      task: what it is for; "table" where the columns must be named first (`--table.*`); empty for a damaged file.
       shape: "train+test x steps x channels" of a set of series, "steps x channels" of a series to forecast, "series x
-        steps in all x channels" with anomalies; "?" = not known before it is here.
+        steps in all x channels" with anomalies; "?" = only reading it tells.
       classes: how many, or None.
       licence: as far as it is known; empty for the user's own files.
       source: where it would be read from, in words.
       state: "here": can be read now; "download": at first use; "by hand": the user gets the files and puts them in the
-        data folder.
+        data folder; "damaged": it is there, but cannot be opened or is incomplete.
       verified: whether what is downloaded is held to a known checksum, the first time too.
     """
 
@@ -62,15 +62,18 @@ def catalogue(data_dir: str | Path | None = None) -> list[Entry]:
       data_dir: the data folder; default: the environment variable TSRL_DATA_DIR, or none.
 
     Returns:
-      A name stands once for each task, in the order of tasks and names.
+      A name stands once for each task, in the order of tasks and names. No values are read: what is listed as "here"
+      may still turn out to be damaged.
 
     Raises:
       InputError: no such folder.
     """
     folder = data_folder(data_dir)
     found: dict[tuple[str, str], Entry] = {}
-    for entry in (*_files(folder), *_anomaly(folder), *_packaged(), *_built(), *_archives()):
-        found.setdefault((entry.name, entry.task), entry)
+    for one in (*_anomaly(folder), *_files(folder), *_packaged(), *_built(folder), *_archives(folder)):
+        # A damaged file stands for its name, whatever the task.
+        if (one.name, "") not in found:
+            found.setdefault((one.name, one.task), one)
     return sorted(found.values(), key=lambda one: (one.task, one.name.lower()))
 
 
@@ -139,28 +142,31 @@ def _files(folder: Path | None) -> Iterator[Entry]:
         if len(paths) > 1:
             continue
         path, name = paths[0], names.get(stem, stem)
+        kind = suffix_of(path.name, SUFFIXES)[1:]
         try:
             task = task_of(path)
         except InputError:
+            if stem not in ANOMALY_ARCHIVES:
+                yield Entry(stem, "", "?", None, "", f"{kind} file {path.name}", "damaged")
             continue
         if not task:
             continue
-        suffix, spec = suffix_of(path.name, SUFFIXES), SPECS.get(name)
+        spec = SPECS.get(name)
         spec = spec if spec is not None and spec.task == task else None
         shape, classes = ("?", None) if spec is None else (_shape(spec), _classes(spec))
-        if suffix == ".npz":
-            shape, classes = _stored(path)
-        yield Entry(name, task, shape, classes, spec.licence if spec else "", f"{suffix[1:]} file {path.name}", "here")
+        if kind == "npz":
+            shape, classes = _stored(path, task)
+        yield Entry(name, task, shape, classes, spec.licence if spec else "", f"{kind} file {path.name}", "here")
 
 
-def _stored(path: Path) -> tuple[str, int | None]:
+def _stored(path: Path, task: str) -> tuple[str, int | None]:
     """Shape and number of classes of what an .npz file holds."""
     shapes = {key: form[0] for key, form in stored_forms(path).items()}
-    if "values" in shapes:
-        steps, channels = (*shapes["values"], 1)[:2]
-        return f"{'1 x ' * ('labels' in shapes)}{steps} x {channels}", None
+    if task in ("anomaly", "forecast"):
+        steps, channels = (*shapes["values"], 1, 1)[:2] if shapes["values"] else ("?", "?")
+        return f"{'1 x ' * (task == 'anomaly')}{steps} x {channels}", None
     x = shapes.get("x_train", shapes.get("x"))
-    test = f"+{shapes['x_test'][0]}" if "x_test" in shapes else ""
+    test = "".join(f"+{count}" for count in shapes.get("x_test", ())[:1])
     classes = shapes["classes"][0] if len(shapes.get("classes", ())) == 1 else None
     return f"{x[0]}{test} x {' x '.join(map(str, x[1:]))}" if x else "?", classes
 
@@ -168,13 +174,10 @@ def _stored(path: Path) -> tuple[str, int | None]:
 def _anomaly(folder: Path | None) -> Iterator[Entry]:
     found = found_archives(folder)
     for name in ANOMALY_ARCHIVES:
-        licence = _ANOMALY_LICENCES.get(name, "not stated")
-        if name in found:
-            data = load_anomaly(name, folder)
-            shape = f"{len(data.series)} x {sum(len(one.values) for one in data.series)} x {data.channels}"
-            yield Entry(name, "anomaly", shape, None, licence, found[name], "here")
-        else:
-            yield Entry(name, "anomaly", "?", None, licence, "files put in the data folder", "by hand")
+        source, series = found.get(name, ("files put in the data folder", None))
+        state: State = "by hand" if name not in found else "damaged" if series == 0 else "here"
+        shape = f"{series or '?'} x ? x {_ANOMALY_CHANNELS[name]}"
+        yield Entry(name, "anomaly", shape, None, _ANOMALY_LICENCES.get(name, "not stated"), source, state)
 
 
 def _packaged() -> Iterator[Entry]:
@@ -184,19 +187,46 @@ def _packaged() -> Iterator[Entry]:
         yield Entry(name, task, shape, form.classes or None, _ARCHIVE_LICENCE, packaged_source(), "here")
 
 
-def _built() -> Iterator[Entry]:
+def _built(folder: Path | None) -> Iterator[Entry]:
+    files = _names(folder, tfds_folder() / "downloads" / "manual")
     for name, spec in SPECS.items():
-        state: State = "here" if is_prepared(name) else "download"
+        by_hand = (_put(files, source) for source in spec.sources)
+        put = [] if is_prepared(name) else next(filter(None, by_hand), [])
+        state: State = "here" if put or is_prepared(name) else "download"
+        source = f"made of the files {', '.join(put)}" if put else built_source(name)
         verified = all(file.sha256 for file in spec.sources[0].files)
-        yield Entry(name, spec.task, _shape(spec), _classes(spec), spec.licence, built_source(name), state, verified)
+        yield Entry(name, spec.task, _shape(spec), _classes(spec), spec.licence, source, state, verified)
 
 
-def _archives() -> Iterator[Entry]:
+def _put(files: list[Counter[str]], source: Source) -> list[str]:
+    """The names under which all files of a source were put somewhere by hand; none where one is missing or twice."""
+    found = []
+    for file in source.files:
+        places = ((names, name) for names in files for name in (file.name, *file.also) if names[name])
+        names, name = next(places, (Counter(), ""))
+        if names[name] != 1:
+            return []
+        found.append(name)
+    return found
+
+
+def _names(*folders: Path | None) -> list[Counter[str]]:
+    """How often each folder, with its sub-folders, has a file of a name."""
+    return [
+        Counter(path.name for path in folder.rglob("*") if path.is_file())
+        for folder in folders
+        if folder is not None and folder.is_dir()
+    ]
+
+
+def _archives(folder: Path | None) -> Iterator[Entry]:
+    (files,) = _names(folder) or [Counter[str]()]
     for name in archive_names():
         about = facts(name)
         shape = f"{about.n_train}+{about.n_test} x {about.length or 'varies'} x {about.channels}"
-        state: State = "here" if is_downloaded(name) else "download"
-        source = f"{about.archive} archive"
+        packed = f"{name}.zip"
+        state: State = "here" if files[packed] or is_downloaded(name) else "download"
+        source = f"zip file {packed}" if files[packed] else f"{about.archive} archive"
         yield Entry(name, "classify", shape, about.classes, _ARCHIVE_LICENCE, source, state, verified=False)
 
 

@@ -122,5 +122,5 @@ def test_settings_without_a_meaning_are_refused(folder):
         loaded(folder, columns, id="id", group="site")
     with pytest.raises(InputError, match="found no column for label in a long table"):
         loaded(folder, columns, id="id", layout="wide")
-    with pytest.raises(InputError, match="column 'odd'.*found 16777217.0 in row 1, want whole numbers"):
+    with pytest.raises(InputError, match=r"column 'odd'.*found 16777217\.0 in row 1, want whole numbers"):
         loaded(folder, columns | {"odd": [0, 2**24 + 1]}, id="id")

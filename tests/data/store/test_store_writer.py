@@ -84,7 +84,7 @@ def test_of_two_writers_the_first_to_end_wins(tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="folder: found no way to make .*x"):
+    with pytest.raises(InputError, match=r"folder: found no way to make .*x"):
         write_store(tmp_path / "file" / "x", [X])
 
 

@@ -1,9 +1,19 @@
 """Labelled anomalies by name: NAB, SMAP, MSL, the UCR anomaly archive, KPI, Yahoo S5, or the user's own file."""
 
 from pathlib import Path
+from typing import NamedTuple
 
-from tsrl.data.anomaly.files import file_trees
-from tsrl.data.anomaly.readers import MARKS, read_kpi, read_nab, read_own, read_spacecraft, read_ucr, read_yahoo
+from tsrl.data.anomaly.files import Files, file_trees
+from tsrl.data.anomaly.readers import (
+    MARKS,
+    SERIES,
+    read_kpi,
+    read_nab,
+    read_own,
+    read_spacecraft,
+    read_ucr,
+    read_yahoo,
+)
 from tsrl.data.anomaly.series import AnomalySeries, AnomalySet, ranges
 from tsrl.data.locate import (
     DATA_DIR_VARIABLE,
@@ -84,16 +94,40 @@ def load_anomaly(
     return _set(name, *read_ucr(file_trees(folder), part))
 
 
-def found_archives(folder: Path | None) -> dict[str, str]:
-    """The archives whose files are in the data folder, by a file that each has: name -> where, in words."""
+class Found(NamedTuple):
+    """An archive in the data folder.
+
+    Attributes:
+      source: where, in words.
+      series: how many, by the names of its files; None where these do not tell, 0 where it is damaged or incomplete.
+    """
+
+    source: str
+    series: int | None
+
+
+def found_archives(folder: Path | None) -> dict[str, Found]:
+    """The archives whose files are in the data folder, by a file that each has; none of their values is read."""
     trees = [] if folder is None else file_trees(folder)
-    found = {
-        archive: files.source
-        for files in reversed(trees)
-        for archive, mark in MARKS.items()
-        if any(map(mark.fullmatch, files.names))
-    }
-    return {archive: found[archive] for archive in ARCHIVES if archive in found}
+    found = {}
+    for archive in ARCHIVES:
+        here = next((files for files in trees if any(map(MARKS[archive].fullmatch, files.names))), None)
+        closed = next(
+            (files for files in trees[1:] if not files.names and files.source.endswith(f" {archive}.zip")), None
+        )
+        if here is not None:
+            found[archive] = Found(here.source, _count(archive, trees))
+        elif closed is not None:
+            found[archive] = Found(closed.source, 0)
+    return found
+
+
+def _count(archive: str, trees: list[Files]) -> int | None:
+    if archive not in SERIES:
+        return None
+    matches = [match.groups() for files in trees for name in files.names if (match := SERIES[archive].fullmatch(name))]
+    # Beside the published table of the two spacecraft stand files that do not say whose they are.
+    return None if not matches and archive in ("SMAP", "MSL") else len(set(matches))
 
 
 def _set(name: str, source: str, series: list[AnomalySeries]) -> AnomalySet:

@@ -29,6 +29,13 @@ MARKS = {
     "KPI": re.compile(rf"(?:.*/)?{re.escape(_KPI_FILE)}"),
     "Yahoo": _YAHOO_FILE,
 }
+# A file of each series, for archives whose files' names tell.
+SERIES = {
+    "NAB": re.compile(r"(?:.*/)?data/([^/]+/[^/]+)\.csv"),
+    **{craft: re.compile(rf"{craft}__(.+)__label\.npy") for craft in ("SMAP", "MSL")},
+    "UCRAnomaly": _UCR_FILE,
+    "Yahoo": _YAHOO_FILE,
+}
 
 
 def read_nab(trees: list[Files], part: str, train_fraction: float) -> tuple[str, list[AnomalySeries]]:

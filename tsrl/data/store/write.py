@@ -51,7 +51,7 @@ def write_store(
         raise InputError(f"folder: found {folder}, want one that is not there yet")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # In it, because of its own it says that nobody else may look into it.
+        # It is closed to others, which the store inside it is not.
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise InputError(f"folder: found no way to make {folder} ({error.strerror})") from error
