@@ -17,13 +17,14 @@ def test_labelled_series():
     x = X.copy()
     x[0, 5:] = np.nan
     data = Dataset(
-        "toy", "words", x, np.array([1, 1, 0, 0, 1, 0]), X[:3], np.array([0, 1, 1]), ("a", "b"), np.arange(6) // 2,
-        np.array([2, 3, 3]),
+        "toy", "words", x, np.array([1, 1, 0, 0, 1, 0]), X[:3], np.array([0, 1, 1]), ("a", "b"), X[:2],
+        rows={"group_train": np.arange(6) // 2, "group_test": np.array([2, 3, 3])},
     )  # fmt: skip
     found = described(data, ["left", "right"])
     assert found.about["series"] == "6 to train on + 3 to test on"
     assert found.about["steps"] == "5 to 9"
     assert found.about["groups"].startswith("4 ")
+    assert found.about["published to validate on"] == "2 series, which no protocol here uses"
     assert found.counts == {"a": [3, 1], "b": [3, 2]}
     assert [row["channel"] for row in found.channels] == ["left", "right"]
     assert list(found.picture.panels) == ["left", "right"]

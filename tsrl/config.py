@@ -130,10 +130,12 @@ class Classify:
     Attributes:
       split: the published one, or another of about the same sizes: "grouped" keeps the rows of a recording or subject
         together, for sets that name them; "time" tests on the rows that begin last, for sets that say when; "random".
+      split_seed: of a split that is drawn, the same for all seeds of a run.
       few_labels: score a classifier on 10 % and 1 % of the labels too, where the set is large enough.
     """
 
     split: Split = "published"
+    split_seed: int = 0
     few_labels: bool = True
 
 
@@ -160,11 +162,13 @@ class Pretrain:
 
     Attributes:
       scale: standardise each channel, by statistics of all series.
+      channels: of a store whose files hold flat lists and do not say how many channels; 0 = they do.
       memory_mb: of a store: most MB of decoded series in memory, which also bounds how far apart the series lie that
         are shuffled together.
     """
 
     scale: bool = True
+    channels: int = 0
     memory_mb: int = 64
 
 
@@ -265,8 +269,10 @@ def config_json(config: Config) -> dict[str, Any]:
         "forecast": {"univariate": config.forecast.univariate, "split": config.forecast.split},
         "anomaly": {"train_fraction": config.anomaly.train_fraction, "difference": config.anomaly.difference},
         "pretrain": dataclasses.asdict(config.pretrain),
+        "regress": {},
     }
-    trained_on = parts.get(config.task, {"split": config.classify.split})
+    drawn = {"split": config.classify.split, "split_seed": config.classify.split_seed}
+    trained_on = parts.get(config.task, drawn)
     return {
         **model_json(config.method, config.encoder),
         "train": dataclasses.asdict(config.train),

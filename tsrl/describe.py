@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tsrl.data.anomaly import AnomalySet
-from tsrl.data.dataset import Dataset
+from tsrl.data.dataset import PARTS, Dataset
 from tsrl.data.forecasting import ForecastSet
 from tsrl.data.regression import RegressionSet
 from tsrl.report.dataset_page import MAX_PANELS, Line, Picture, channel_rows
@@ -51,9 +51,10 @@ def _(data: Dataset, names: Sequence[str] = ()) -> Described:
     channels = _channels(data.x_train, names)
     about = {"source": data.source, "series": _counts(parts), "steps": _lengths(parts)}
     about |= {"channels": str(len(channels)), "classes": str(len(data.classes)) if data.classes else "no labels"}
-    if data.group_train is not None:
-        groups = np.concatenate([group for group in (data.group_train, data.group_test) if group is not None])
-        about["groups"] = f"{len(np.unique(groups))} (a split by them: --classify.split grouped)"
+    if data.x_val is not None:
+        about["published to validate on"] = f"{len(data.x_val)} series, which no protocol here uses"
+    if groups := [data.rows[f"group_{part}"] for part in PARTS if f"group_{part}" in data.rows]:
+        about["groups"] = f"{len(np.unique(np.concatenate(groups)))} (a split by them: --classify.split grouped)"
     labels = {part: getattr(data, f"y_{part}") for part in ("train", "test")}
     counts = {
         label: [0 if y is None else int((y == number).sum()) for y in labels.values()]

@@ -13,15 +13,16 @@ from tsrl.data.named import load
 from tsrl.errors import InputError
 
 
-def numbered(count, held=0, classes=1, groups=None, start=None):
+def numbered(count, held=0, classes=1, groups=None, start=None, end=None):
     """Rows whose first value is their number; the last `held` are the test part."""
     x = np.arange(count, dtype=np.float32)[:, None, None] * np.ones((1, 4, 1), np.float32)
     rows = {"x": x, "y": np.arange(count) % classes, "id": np.array([f"row {i}" for i in range(count)])}
     rows |= {} if groups is None else {"group": np.asarray(groups)}
-    rows |= {} if start is None else {"start": np.asarray(start)}
+    rows |= {} if start is None else {"start": np.asarray(start), "end": np.asarray(start if end is None else end)}
     kept = {f"{name}_train": values[: count - held] for name, values in rows.items()}
     kept |= {f"{name}_test": values[count - held :] for name, values in rows.items()} if held else {}
-    return Dataset("toy", "words", classes=tuple(map(str, range(classes))), **kept)
+    arrays = {name: kept.pop(name) for name in list(kept) if name[0] in "xy"}
+    return Dataset("toy", "words", classes=tuple(map(str, range(classes))), rows=kept, **arrays)
 
 
 def numbers(x):
@@ -33,7 +34,7 @@ def check_rows(split, count, classes=1):
     assert sorted([*train, *test]) == list(range(count))
     for rows, part in ((train, "train"), (test, "test")):
         np.testing.assert_array_equal(getattr(split, f"y_{part}"), rows % classes)
-        assert getattr(split, f"id_{part}").tolist() == [f"row {i}" for i in rows]
+        assert split.rows[f"id_{part}"].tolist() == [f"row {i}" for i in rows]
     return train, test
 
 
@@ -46,9 +47,10 @@ def test_a_random_split_keeps_every_row_once(count, seed, classes):
     except InputError as error:
         # With very few rows a class can fall into the test part alone.
         assert "found no training rows of" in str(error)  # noqa: PT017
+        assert classes > 1
         return
     train, test = check_rows(split, len(data.x_train), classes)
-    assert len(test) == max(1, round(0.2 * len(data.x_train)))
+    assert abs(len(test) - 0.2 * len(data.x_train)) <= classes
     assert numbers(data.resplit("random", seed).x_train).tolist() == train.tolist()
 
 
@@ -60,19 +62,49 @@ def test_a_random_split_keeps_the_published_sizes_and_the_shares_of_classes():
     assert split.source == "words, split at random with seed 1"
 
 
+def test_equal_series_stay_together():
+    data = numbered(12)
+    x = data.x_train.copy()
+    x[6:] = x[:6]
+    split = replace(data, x_train=x).resplit("random", 0)
+    assert not set(numbers(split.x_train)) & set(numbers(split.x_test))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_groups_of_unequal_sizes_give_a_test_part_of_the_size_asked_for(seed):
+    """Two groups of 100 rows, 18 of 5."""
+    groups = np.repeat(np.arange(20), [100, 100, *[5] * 18])
+    split = numbered(290, groups=groups).resplit("grouped", seed)
+    assert not set(split.rows["group_train"]) & set(split.rows["group_test"])
+    assert 0.14 < len(split.x_test) / 290 < 0.36
+
+
+def test_a_published_validation_split_is_drawn_from_too():
+    data = numbered(10, held=3)
+    whole = replace(data, x_val=data.x_test + 10, y_val=data.y_test, rows={})
+    split = whole.resplit("random", 0)
+    assert sorted([*numbers(split.x_train), *numbers(split.x_test)]) == [*range(10), 17, 18, 19]
+    assert split.x_val is None
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=40).filter(lambda starts: len(set(starts)) > 1))
-def test_a_split_by_time_has_no_test_row_that_begins_before_a_training_row(starts):
-    data = numbered(len(starts), start=starts)
+def test_a_split_by_time_has_no_test_row_that_begins_before_a_training_row_ends(starts):
+    length = 2
+    data = numbered(len(starts), start=starts, end=np.array(starts) + length)
+    border = sorted(starts)[len(starts) - max(1, round(0.2 * len(starts)))]
     try:
         split = data.resplit("time", 0)
     except InputError as error:
-        assert "found too many series in words that begin at" in str(error)  # noqa: PT017
-        held = max(1, round(0.2 * len(starts)))
-        assert sorted(starts)[len(starts) - held] == min(starts)
+        assert f"that ends before {border}" in str(error)  # noqa: PT017
+        assert min(starts) + length >= border
         return
-    check_rows(split, len(starts))
-    assert split.start_train.max() < split.start_test.min()
+    train, test = numbers(split.x_train), numbers(split.x_test)
+    assert [i for i, start in enumerate(starts) if start + length < border] == train.tolist()
+    assert [i for i, start in enumerate(starts) if start >= border] == test.tolist()
+    assert split.rows["end_train"].max() < split.rows["start_test"].min()
+    left_out = len(starts) - len(train) - len(test)
+    assert (f"{left_out} series across the border left out" in split.source) == bool(left_out)
 
 
 def test_a_split_by_time_takes_dates():
@@ -95,12 +127,13 @@ def test_series_of_both_parts_are_padded_to_one_length():
 
 
 WRONG = {
-    "no groups": ({}, "grouped", "found no groups in words, want group_train and group_test"),
-    "no starts": ({}, "time", "found no starts in words, want start_train and start_test"),
-    "one group": ({"groups": [1] * 6}, "grouped", "found one group in words"),
-    "one start": ({"start": [1] * 6}, "time", "found too many series in words that begin at 1"),
+    "no groups": ({}, "grouped", "found no group_train in words, want them to split by group, or another split"),
+    "no starts": ({}, "time", "found no start_train and no end_train in words, want them to split by time"),
+    "one group": ({"groups": [1] * 6}, "grouped", "found one group or equal series only in words"),
+    "one start": ({"start": [1] * 6}, "time", "found no series in words that ends before 1"),
     "text": ({"start": list("abcdef")}, "time", "found starts of <U1 in words, want times or numbers"),
     "missing": ({"start": [1.0, 2, 3, 4, 5, np.nan]}, "time", "want times or numbers, none missing"),
+    "ends": ({"start": [1.0] * 6, "end": [np.nan] * 6}, "time", "found ends of float64 in words, want times"),
 }
 
 
@@ -123,19 +156,47 @@ def test_a_class_of_the_test_part_alone_is_refused():
         data.resplit("time", 0)
 
 
-@pytest.mark.parametrize("name", ["group", "id", "start"])
-def test_what_is_known_of_rows_fits_them(name):
-    with pytest.raises(InputError, match=rf"words: {name}_train: found shape \(2,\), want one {name} for each series"):
-        Dataset("toy", "words", np.ones((3, 4, 1)), **{f"{name}_train": np.arange(2)})
+@pytest.mark.parametrize("key", ["group_train", "id_train", "end_train", "group_test", "colour_train"])
+def test_what_is_known_of_rows_fits_them(key):
+    name = key.partition("_")[0]
+    with pytest.raises(InputError, match=rf"words: {key}: found shape \(2,\), want one {name} for each series"):
+        Dataset("toy", "words", np.ones((3, 4, 1)), rows={key: np.arange(2)})
+
+
+def test_the_fingerprint_sees_everything():
+    data = numbered(6, held=2, classes=2)
+    others = [
+        replace(data, classes=("a", "b")),
+        replace(data, rows=data.rows | {"id_test": data.rows["id_test"][::-1]}),
+        replace(data, x_val=data.x_test),
+        replace(data, y_test=1 - data.y_test),
+    ]
+    assert len({one.fingerprint() for one in (data, *others)}) == 5
+    assert replace(data).fingerprint() == data.fingerprint()
 
 
 def test_an_npz_file_says_what_is_known_of_rows(tmp_path):
     about = {"id_train": ["a", "b", "c"], "id_test": ["d"], "start_train": [1, 2, 3], "start_test": [0]}
-    np.savez(tmp_path / "own.npz", x_train=np.ones((3, 4, 1)), x_test=np.ones((1, 4, 1)), **about)
+    np.savez(
+        tmp_path / "own.npz", x_train=np.ones((3, 4, 1)), x_test=np.ones((1, 4, 1)), group_train=[1, 1, 2], **about
+    )
     data = load(tmp_path / "own.npz")
-    assert data.id_train.tolist() == ["a", "b", "c"]
-    assert data.start_test.tolist() == [0]
-    assert data.group_train is None
+    # Groups are not known of all parts.
+    assert {key: values.tolist() for key, values in data.rows.items()} == about
     np.savez(tmp_path / "whole.npz", x=np.ones((3, 4, 1)), id=["a", "b", "c"], recording=[1, 1, 2])
     data = load(tmp_path / "whole.npz")
-    assert (data.id_train.tolist(), data.group_train.tolist(), data.x_test) == (["a", "b", "c"], [1, 1, 2], None)
+    assert {key: values.tolist() for key, values in data.rows.items()} == {
+        "id_train": ["a", "b", "c"], "group_train": [1, 1, 2]
+    }  # fmt: skip
+    assert data.x_test is None
+
+
+def test_an_npz_file_has_a_validation_split(tmp_path):
+    arrays = {f"x_{part}": np.full((2, 4, 1), i) for i, part in enumerate(("train", "val", "test"))}
+    labels = {f"y_{part}": ["b", "a"] for part in ("train", "val", "test")}
+    np.savez(tmp_path / "own.npz", **arrays, **labels)
+    data = load(tmp_path / "own.npz")
+    assert (data.x_val[0, 0, 0], data.y_val.tolist()) == (1, [1, 0])
+    np.savez(tmp_path / "bad.npz", **arrays, **labels | {"y_val": ["c", "a"]})
+    with pytest.raises(InputError, match="y_val: found the label 'c', want one that y_train has"):
+        load(tmp_path / "bad.npz")

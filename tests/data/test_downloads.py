@@ -114,7 +114,7 @@ def test_a_named_set_is_prepared_at_first_use(named_sets):
     assert data.source == "Rate, prepared from its published files"
     moves = load("Moves")
     np.testing.assert_array_equal(moves.x_train, X[:3])
-    assert (moves.y_test.tolist(), moves.classes, moves.group_train.tolist()) == (
+    assert (moves.y_test.tolist(), moves.classes, moves.rows["group_train"].tolist()) == (
         [0, 1],
         ("no", "yes"),
         ["v", "w", "x"],

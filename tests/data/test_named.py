@@ -174,15 +174,15 @@ def test_a_grouped_split_keeps_groups_together(tmp_path):
     }
     np.savez(tmp_path / "people.npz", **arrays)
     published = load(tmp_path / "people.npz")
-    assert set(published.group_train) & set(published.group_test)
+    assert set(published.rows["group_train"]) & set(published.rows["group_test"])
     split = published.resplit("grouped", 3)
-    assert not set(split.group_train) & set(split.group_test)
+    assert not set(split.rows["group_train"]) & set(split.rows["group_test"])
     assert len(split.x_train) + len(split.x_test) == 24
     assert split.source == "npz file people.npz, split by group with seed 3"
     # Every row keeps its label and its subject.
     for rows, labels, groups in (
-        (split.x_train, split.y_train, split.group_train),
-        (split.x_test, split.y_test, split.group_test),
+        (split.x_train, split.y_train, split.rows["group_train"]),
+        (split.x_test, split.y_test, split.rows["group_test"]),
     ):
         number = (rows[:, 0, 0] / 5).astype(int)
         np.testing.assert_array_equal(labels, y[number])
@@ -193,7 +193,7 @@ def test_a_grouped_split_keeps_groups_together(tmp_path):
 
 def test_a_grouped_split_needs_groups(tmp_path):
     np.savez(tmp_path / "plain.npz", x_train=np.ones((3, 4, 1)), x_test=np.ones((2, 4, 1)))
-    with pytest.raises(InputError, match=r"found no groups in npz file plain\.npz, want group_train and group_test"):
+    with pytest.raises(InputError, match=r"found no group_train in npz file plain\.npz, want them to split by group"):
         load(tmp_path / "plain.npz").resplit("grouped", 0)
     wrong = {"x_train": np.ones((3, 4, 1)), "x_test": np.ones((2, 4, 1)), "group_train": [1, 2], "group_test": [1, 2]}
     np.savez(tmp_path / "wrong.npz", **wrong)

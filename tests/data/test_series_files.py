@@ -51,7 +51,7 @@ def test_npy(tmp_path, dtype):
         found = read_series_file(npy(tmp_path / "x.npy", array))
         np.testing.assert_array_equal(found.x_train, want.astype(np.float32))
         assert found.x_train.dtype == np.float32
-        assert found._replace(x_train=None) == (None, None, None, None, (), *[None] * 6)
+        assert found._replace(x_train=None) == (None, None, None, None, (), None, None, {})
 
 
 @needs_aeon
@@ -101,7 +101,7 @@ def test_tsf(tmp_path):
     found = read_series_file(save(tmp_path / "a.tsf", tsf_text(series)))
     want = np.array([[1, NAN, 3.5], [4, NAN, NAN]], np.float32)[..., None]
     np.testing.assert_array_equal(found.x_train, want)
-    assert found.id_train.tolist() == ["T1", "T2"]
+    assert found.rows["id_train"].tolist() == ["T1", "T2"]
     assert (found.y_train, found.x_test) == (None, None)
 
 
@@ -124,7 +124,7 @@ def test_a_packaged_tsf_file():
     path = next(iter(packaged_sets().values())).parents[1] / "m1_yearly_dataset" / "m1_yearly_dataset.tsf"
     found = read_series_file(path)
     rows = [line.split(":") for line in path.read_text(encoding="cp1252").partition("@data\n")[2].splitlines()]
-    assert found.id_train.tolist() == [row[0] for row in rows]
+    assert found.rows["id_train"].tolist() == [row[0] for row in rows]
     for x, row in zip(found.x_train[..., 0], rows, strict=True):
         values = np.array(row[-1].split(","), np.float32)
         np.testing.assert_array_equal(x[: len(values)], values)

@@ -102,21 +102,21 @@ def test_a_tables_test_series_reach_nothing_that_is_trained(tmp_path, by):
         return TASKS["classify"].load(replace(config, dataset=str(tmp_path / name)))
 
     first = loaded("one.csv", values)
-    held = np.array([int(name[1:]) for name in first.id_test])
+    held = np.array([int(name[1:]) for name in first.rows["id_test"]])
     changed = values.copy()
     changed[held] += 50
     other = loaded("two.csv", changed)
     assert np.abs(first.x_test - other.x_test).min() > 49
-    np.testing.assert_array_equal(first.id_train, other.id_train)
-    assert not set(first.id_train) & set(first.id_test)
+    np.testing.assert_array_equal(first.rows["id_train"], other.rows["id_train"])
+    assert not set(first.rows["id_train"]) & set(first.rows["id_test"])
     trained = [classify.training(config, data) for data in (first, other)]
     np.testing.assert_array_equal(trained[0].x, trained[1].x)
     assert_same(trained[0].scaler.mean, trained[1].scaler.mean)
     assert_same(trained[0].scaler.std, trained[1].scaler.std)
     if by == "grouped":
-        assert not set(first.group_train) & set(first.group_test)
+        assert not set(first.rows["group_train"]) & set(first.rows["group_test"])
     if by == "time":
-        assert first.start_train.max() < first.start_test.min()
+        assert first.rows["start_train"].max() < first.rows["start_test"].min()
 
 
 def test_no_test_row_is_dropped_and_none_depends_on_its_neighbours(waves):

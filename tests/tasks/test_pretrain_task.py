@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 import tsrl
 from tsrl.config import Config, Pretrain, Train, options
@@ -61,7 +63,7 @@ def test_a_store_trains_the_model_that_its_array_does(corpus, tmp_path):
 def test_settings_of_the_task(corpus, tmp_path):
     store, *_ = corpus
     config = replace(CONFIG, dataset=str(store), workdir=tmp_path / "raw", pretrain=Pretrain(scale=False))
-    assert experiment(config)["config"]["trained_on"] == {"scale": False, "memory_mb": 64}
+    assert experiment(config)["config"]["trained_on"] == {"scale": False, "channels": 0, "memory_mb": 64}
     assert tsrl.load(tmp_path / "raw").scaler is None
     with pytest.raises(InputError, match="want at most cache_bytes = 0"):
         experiment(replace(config, pretrain=Pretrain(memory_mb=0), workdir=tmp_path / "none"))
@@ -70,6 +72,16 @@ def test_settings_of_the_task(corpus, tmp_path):
     with pytest.raises(InputError, match=r"a folder of \.parquet files with a series a row is read by --task pretrain"):
         experiment(replace(config, task="classify", workdir=tmp_path / "other"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
+
+
+def test_flat_lists_that_do_not_say_their_channels(tmp_path):
+    x = np.random.default_rng(0).normal(size=(6, 40)).astype(np.float32)
+    parquet.write_table(pa.table({"x": list(x)}), tmp_path / "plain.parquet")
+    config = replace(CONFIG, dataset=str(tmp_path / "plain.parquet"), workdir=tmp_path / "run")
+    with pytest.raises(InputError, match="channels"):
+        experiment(config)
+    report = experiment(replace(config, pretrain=Pretrain(channels=2)))
+    assert (report["dataset"]["length"], report["dataset"]["channels"]) == (20, 2)
 
 
 def test_several_sets_are_not_compared(corpus, tmp_path):

@@ -22,8 +22,7 @@ def built_series(name: str, folder: Path | None) -> Dataset:
       InputError: see `prepare` and `read_classification`.
     """
     built(name, folder)
-    found = read_classification(name)
-    return Dataset(name, built_source(name), *found[:7])
+    return Dataset(name, built_source(name), *read_classification(name))
 
 
 def built_forecast(name: str, folder: Path | None) -> Series:

@@ -4,15 +4,17 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tsrl.errors import InputError
 
-_KEYS = ("x_train", "y_train", "x_test", "y_test", "classes", "x", "y")
+PARTS = ("train", "val", "test")
+_KEYS = ("classes", "x", "y", *(f"{array}_{part}" for array in "xy" for part in PARTS))
 # What is known of rows: whose, or which recording's, they are, what they are called, when they begin.
-_ROW_KEYS = {"group": "group", "subject": "group", "recording": "group", "id": "id", "start": "start"}
+_ROW_KEYS = {"group": "group", "subject": "group", "recording": "group", "id": "id", "start": "start", "end": "end"}
 # Beyond it float64 no longer tells whole numbers apart.
 _LARGEST_FLOAT_LABEL = 2.0**53
 _DAMAGED_FILE = "no readable archive, want one written by numpy.savez"
@@ -23,7 +25,7 @@ _DAMAGED_ARRAY = (
 
 
 class Arrays(NamedTuple):
-    """A data set as read; the series are not checked yet.
+    """A data set as read; the series are not checked yet. See `Dataset` for what each holds.
 
     Attributes:
       x_train: `[N, T, C]`.
@@ -31,12 +33,9 @@ class Arrays(NamedTuple):
       x_test: `[M, T', C]`, or None.
       y_test: `[M]` int32 class ids, or None.
       classes: name of each id.
-      group_train: `[N]` of any kind, or None.
-      group_test: `[M]`, or None.
-      id_train: `[N]` of any kind, or None.
-      id_test: `[M]`, or None.
-      start_train: `[N]` datetime64 or numbers, or None.
-      start_test: `[M]`, or None.
+      x_val: a published validation split, or None.
+      y_val: its class ids, or None.
+      rows: `group`, `id`, `start` and `end`, each followed by the part, such as `group_train`: `[N]` of any kind.
     """
 
     x_train: np.ndarray
@@ -44,20 +43,18 @@ class Arrays(NamedTuple):
     x_test: np.ndarray | None
     y_test: np.ndarray | None
     classes: tuple[str, ...]
-    group_train: np.ndarray | None = None
-    group_test: np.ndarray | None = None
-    id_train: np.ndarray | None = None
-    id_test: np.ndarray | None = None
-    start_train: np.ndarray | None = None
-    start_test: np.ndarray | None = None
+    x_val: np.ndarray | None = None
+    y_val: np.ndarray | None = None
+    rows: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def read_npz(path: Path) -> Arrays:
     """Reads `x_train` and, where the file has them, `y_train`, `x_test`, `y_test`, `classes`; or `x` and `y` for train.
 
     Args:
-      path: of the file. `group_train` and `group_test` (or `subject_`, `recording_`; without ending beside `x`) say
-        which rows belong together, `id_` what they are called, `start_` when they begin; other keys are not read.
+      path: of the file. `x_val` and `y_val` are a validation split. `group_train` and so on (or `subject_`,
+        `recording_`; without ending beside `x`) say which rows belong together, `id_` what they are called, `start_`
+        and `end_` when they begin and end; other keys are not read.
 
     Returns:
       The arrays, labels as class ids.
@@ -74,8 +71,9 @@ def read_npz(path: Path) -> Arrays:
         shown = ", ".join(keys[:10]) + (", ..." if len(keys) > 10 else "")
         raise InputError(f"{source}: found the keys {shown or 'none'}, want x_train or x")
     stored = {}
+    endings = [f"_{part}" for part in PARTS]
     with readable(source, _DAMAGED_FILE), np.load(path, allow_pickle=False) as archive:
-        for key in (*_KEYS, *(f"{row}{part}" for row in _ROW_KEYS for part in ("_train", "_test", ""))):
+        for key in (*_KEYS, *(f"{row}{ending}" for row in _ROW_KEYS for ending in (*endings, ""))):
             if key in keys:
                 with readable(f"{source}: {key}", _DAMAGED_ARRAY):
                     stored[key] = archive[key]
@@ -83,17 +81,15 @@ def read_npz(path: Path) -> Arrays:
         # A member without numpy's header comes back as bytes.
         if not isinstance(array, np.ndarray):
             raise InputError(f"{source}: {key}: found no numpy array, want one written by numpy.savez")
-    whole = "x_train" not in stored
-    if whole:
-        stored["x_train"] = stored["x"]
-        stored |= {"y_train": stored["y"]} if "y" in stored else {}
-    arrays = arrange(stored, source)
-    about: dict[str, Any] = {}
+    if "x_train" not in stored:
+        # All is for training then: what is known of the rows has no ending either.
+        stored |= {f"{key}_train": stored[key] for key in ("x", "y", *_ROW_KEYS) if key in stored}
+    rows: dict[str, np.ndarray] = {}
+    parts = [part for part in PARTS if f"x_{part}" in stored]
     for key, name in _ROW_KEYS.items():
-        given = {f"{name}_train": key} if whole else {f"{name}_{part}": f"{key}_{part}" for part in ("train", "test")}
-        if all(found in stored for found in given.values()) and f"{name}_train" not in about:
-            about |= {wanted: stored[found] for wanted, found in given.items()}
-    return arrays._replace(**about)
+        if all(f"{key}_{part}" in stored for part in parts) and f"{name}_train" not in rows:
+            rows |= {f"{name}_{part}": stored[f"{key}_{part}"] for part in parts}
+    return arrange(stored, source)._replace(rows=rows)
 
 
 def npz_source(path: Path) -> str:
@@ -147,19 +143,21 @@ def arrange(stored: Mapping[str, np.ndarray], source: str) -> Arrays:
     """Numbers the labels: ids 0..K-1 in sorted order of the training labels, text that is all numbers by its value.
 
     Args:
-      stored: `x_train` and any of `y_train`, `x_test`, `y_test`, `classes`; integer labels index `classes`.
+      stored: `x_train` and any of `y_train`, `x_test`, `y_test`, `x_val`, `y_val`, `classes`; integer labels index
+        `classes`.
       source: begins error messages.
 
     Raises:
       InputError: labels without series, of a wrong shape or kind, outside `classes`, or of a class that the training
         split lacks.
     """
-    for key, needed in [("y_test", "x_test"), ("y_test", "y_train")]:
-        if key in stored and needed not in stored:
-            raise InputError(f"{source}: found {key} without {needed}")
-    x_train, x_test = stored["x_train"], stored.get("x_test")
+    for part in ("test", "val"):
+        for needed in (f"x_{part}", "y_train"):
+            if f"y_{part}" in stored and needed not in stored:
+                raise InputError(f"{source}: found y_{part} without {needed}")
+    x_train, x_test, x_val = stored["x_train"], stored.get("x_test"), stored.get("x_val")
     if "y_train" not in stored:
-        return Arrays(x_train, None, x_test, None, ())
+        return Arrays(x_train, None, x_test, None, (), x_val)
     train = _labels(stored["y_train"], f"{source}: y_train")
     known = sorted(set(train), key=_numeric_order(train))
     names = [str(label) for label in known]
@@ -177,14 +175,15 @@ def arrange(stored: Mapping[str, np.ndarray], source: str) -> Arrays:
             raise InputError(f"{source}: y_train: found the label {unnamed[0]!r}, want one of classes")
     ids = {label: number for number, label in enumerate(known)}
     y_train = np.array([ids[label] for label in train], np.int32)
-    y_test = None
-    if "y_test" in stored:
-        test = _labels(stored["y_test"], f"{source}: y_test")
-        for label in test:
+    others: dict[str, np.ndarray] = {}
+    for part in ("test", "val"):
+        labels = _labels(stored[f"y_{part}"], f"{source}: y_{part}") if f"y_{part}" in stored else []
+        for label in labels:
             if label not in ids:
-                raise InputError(f"{source}: y_test: found the label {label!r}, want one that y_train has")
-        y_test = np.array([ids[label] for label in test], np.int32)
-    return Arrays(x_train, y_train, x_test, y_test, tuple(names))
+                raise InputError(f"{source}: y_{part}: found the label {label!r}, want one that y_train has")
+        if f"y_{part}" in stored:
+            others[part] = np.array([ids[label] for label in labels], np.int32)
+    return Arrays(x_train, y_train, x_test, others.get("test"), tuple(names), x_val, others.get("val"))
 
 
 def _labels(values: np.ndarray, what: str) -> list[Any]:

@@ -1,7 +1,9 @@
 """Sets for extrinsic regression, series with one number each: files, and the sets inside the aeon package."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +30,7 @@ class RegressionSet:
       y_train: `[N]` float64.
       x_test: `[M, T', C]` float32.
       y_test: `[M]` float64.
+      about: JSON values for the report, as in `Dataset`.
     """
 
     name: str
@@ -36,6 +39,7 @@ class RegressionSet:
     y_train: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for split in ("train", "test"):
@@ -121,4 +125,5 @@ def _read_table(path: Path, settings: Table) -> RegressionSet:
     with readable(f"{series.source}: column {settings.label!r} (label)", "cells that are no numbers"):
         series = replace(series, labels=series.labels.astype(np.float64))
     train, test = split(series, "column")
-    return RegressionSet(series.name, series.source, train.x, train.labels, test.x, test.labels)  # type: ignore[arg-type]
+    about = {"columns": list(series.columns), "validation": series.report.as_dict()}
+    return RegressionSet(series.name, series.source, train.x, train.labels, test.x, test.labels, about)  # type: ignore[arg-type]

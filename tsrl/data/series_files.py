@@ -54,7 +54,7 @@ def read_series_file(path: Path) -> Arrays:
     split = _read(path)
     x = stack(split.series, max(series.shape[1] for series in split.series))
     labels = {} if split.labels is None else {"y_train": split.labels}
-    return arrange({"x_train": x, **labels}, source)._replace(id_train=split.names)
+    return arrange({"x_train": x, **labels}, source)._replace(rows=_ids(train=split.names))
 
 
 def read_splits(train: Path, test: Path, source: str) -> Arrays:
@@ -80,7 +80,11 @@ def read_splits(train: Path, test: Path, source: str) -> Arrays:
     longest = max(series.shape[1] for split in splits.values() for series in split.series)
     stored = {f"x_{key}": stack(split.series, longest) for key, split in splits.items()}
     stored |= {f"y_{key}": split.labels for key, split in splits.items() if split.labels is not None}
-    return arrange(stored, source)._replace(id_train=splits["train"].names, id_test=splits["test"].names)
+    return arrange(stored, source)._replace(rows=_ids(**{key: split.names for key, split in splits.items()}))
+
+
+def _ids(**names: np.ndarray | None) -> dict[str, np.ndarray]:
+    return {f"id_{part}": own for part, own in names.items() if own is not None}
 
 
 def stack(series: Sequence[np.ndarray] | np.ndarray, length: int) -> np.ndarray:

@@ -47,7 +47,7 @@ class Labelled(NamedTuple):
 def load(config: Config) -> Dataset:
     """The set; one without labels in both splits is embedded and not scored."""
     dataset = load_dataset(config.dataset, config.data_dir, config.table)
-    dataset = dataset.resplit(config.classify.split, config.seed)
+    dataset = dataset.resplit(config.classify.split, config.classify.split_seed)
     split = labelled(dataset)
     if split is not None and len(np.unique(split.y_train)) < 2:
         raise InputError(f"y_train: found one class in {dataset.name}, want two or more to classify, or no labels")
@@ -99,6 +99,8 @@ def describe(config: Config, dataset: Dataset) -> dict[str, Any]:
         "channels": dataset.x_train.shape[2],
         "classes": list(dataset.classes),
         "split": config.classify.split,
+        **({"n_val": len(dataset.x_val)} if dataset.x_val is not None else {}),
+        **dataset.about,
     }
 
 
@@ -110,8 +112,8 @@ def embed(dataset: Dataset, embedder: Embedder) -> dict[str, np.ndarray]:
 
 def labels(config: Config, dataset: Dataset) -> dict[str, np.ndarray]:
     """The labels there are, and the rows' ids."""
-    names = ("y_train", "y_test", "id_train", "id_test")
-    return {name: values for name in names if (values := getattr(dataset, name)) is not None}
+    known = {name: y for name in ("y_train", "y_test") if (y := getattr(dataset, name)) is not None}
+    return known | {name: values for name, values in dataset.rows.items() if name.startswith("id_")}
 
 
 def score(config: Config, dataset: Dataset, embedder: Embedder, source: Source) -> Scored:

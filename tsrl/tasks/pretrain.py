@@ -37,7 +37,7 @@ def load(config: Config) -> Pool:
     """A store, or the training part of a set of series."""
     path = Path(config.dataset).expanduser()
     if is_store(path):
-        store = open_store(path, cache_bytes=config.pretrain.memory_mb * 2**20)
+        store = open_store(path, config.pretrain.channels or None, cache_bytes=config.pretrain.memory_mb * 2**20)
         return Pool(path.stem, f"Parquet store {path.name}", store, store.fingerprint)
     data = load_series(config.dataset, config.data_dir, config.table)
     return Pool(data.name, data.source, data.x_train, data.fingerprint())

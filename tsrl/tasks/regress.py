@@ -29,6 +29,8 @@ ARRAYS = {
 
 def load(config: Config) -> RegressionSet:
     """The set, with training rows enough for a regression."""
+    if config.classify.split != "published":
+        raise InputError(f"classify.split: found {config.classify.split} to regress, want the published split")
     data = load_regression(config.dataset, config.data_dir, config.table)
     if len(data.x_train) < 2:
         raise InputError(f"x_train: found 1 series in {data.name}, want at least two to regress on")
@@ -49,6 +51,7 @@ def describe(config: Config, data: RegressionSet) -> dict[str, Any]:
         "n_test": len(data.x_test),
         "length": data.x_train.shape[1],
         "channels": data.x_train.shape[2],
+        **data.about,
     }
 
 

@@ -14,7 +14,6 @@ from tsrl.data.builders import is_prepared, prepare, read_classification, read_f
 from tsrl.data.builders.spec import ClassifyFacts, File, ForecastFacts, Rows, Source
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.forecasting import load_forecast
-from tsrl.data.npz import Arrays
 from tsrl.errors import InputError
 
 DEAD = "http://127.0.0.1:9/dead"
@@ -232,18 +231,16 @@ def test_classification_comes_back_in_its_order(tmp_path, replace, group, valida
     replace("PenDigits", facts=facts, sources=(Source((File("file", (DEAD,)),), lambda paths: splits),))
     prepare("PenDigits", tmp_path)
     found = read_classification("PenDigits")
-    for split, part in splits.items():
-        np.testing.assert_array_equal(getattr(found, f"x_{split}"), part.x)
-        np.testing.assert_array_equal(getattr(found, f"y_{split}"), part.y)
+    for split, own in splits.items():
+        part = "val" if split == "validation" else split
+        np.testing.assert_array_equal(getattr(found, f"x_{part}"), own.x)
+        np.testing.assert_array_equal(getattr(found, f"y_{part}"), own.y)
         if group:
-            np.testing.assert_array_equal(getattr(found, f"group_{split}"), part.group)
-        else:
-            assert getattr(found, f"group_{split}") is None
+            np.testing.assert_array_equal(found.rows[f"group_{part}"], own.group)
+    assert len(found.rows) == (len(splits) if group else 0)
     if not validation:
-        assert found[7:] == (None, None, None)
+        assert (found.x_val, found.y_val) == (None, None)
     assert found.classes == facts.classes
-    arrays = Arrays(*found[:7])
-    assert (arrays.x_test is found.x_test, arrays.group_train is found.group_train) == (True, True)
 
 
 def test_wrong_calls(tmp_path):

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from tsrl.data.draw import equal_series
 from tsrl.data.tables.read import read_table
-from tsrl.data.tables.report import equal_series, scale_jumps
+from tsrl.data.tables.report import scale_jumps
 
 
 def test_a_full_report():

@@ -46,9 +46,9 @@ def test_labelled_series(tmp_path, ending):
     assert data.x_train[:, 0, 0].tolist() == [0, 100]
     assert np.isnan(data.x_train[1, 3, 0])
     assert (data.classes, data.y_train.tolist(), data.y_test.tolist()) == (("ok", "worn"), [0, 1], [0])
-    assert (data.id_train.tolist(), data.id_test.tolist()) == (["m0", "m1"], ["m2"])
-    assert data.group_test.tolist() == ["s2"]
-    assert data.start_train.astype("datetime64[s]").tolist() == [np.datetime64("2024-05-01", "s").item()] * 2
+    assert (data.rows["id_train"].tolist(), data.rows["id_test"].tolist()) == (["m0", "m1"], ["m2"])
+    assert data.rows["group_test"].tolist() == ["s2"]
+    assert data.rows["start_train"].astype("datetime64[s]").tolist() == [np.datetime64("2024-05-01", "s").item()] * 2
 
 
 def test_without_a_split_all_series_are_for_training(tmp_path):
@@ -57,7 +57,7 @@ def test_without_a_split_all_series_are_for_training(tmp_path):
     assert (data.x_train.shape, data.x_test, data.y_train) == ((3, 4, 1), None, None)
     split = load(write(frame(), tmp_path / "labelled.csv"), table=Table(id="machine", time="at", group="site"))
     split = split.resplit("grouped", 0)
-    assert {*split.id_train, *split.id_test} == {"m0", "m1", "m2"}
+    assert {*split.rows["id_train"], *split.rows["id_test"]} == {"m0", "m1", "m2"}
 
 
 def test_one_long_series(tmp_path):

@@ -10,12 +10,15 @@ import numpy as np
 
 from tsrl.data.builders.spec import ClassifyFacts, ForecastFacts, Rows, Series, Spec, check_facts
 from tsrl.data.builders.specs import spec_of
-from tsrl.data.npz import readable
+from tsrl.data.npz import Arrays, readable
 from tsrl.errors import InputError
 
 if TYPE_CHECKING:
     from tsrl.data.builders.tfds_builders import PublishedBuilder
     from tsrl.data.fetch import Progress
+
+
+_PARTS = {"train": "train", "validation": "val", "test": "test"}
 
 
 class Prepared(NamedTuple):
@@ -28,34 +31,6 @@ class Prepared(NamedTuple):
 
     folder: Path
     files: dict[str, tuple[str, str]]
-
-
-class Labelled(NamedTuple):
-    """A classification set; the first seven are those of `npz.Arrays`.
-
-    Attributes:
-      x_train: `[N, T, C]` float32.
-      y_train: `[N]` int32 class ids.
-      x_test: `[M, T, C]` float32.
-      y_test: `[M]` int32.
-      classes: name of each id.
-      group_train: `[N]` text, or None: whose or which recording's a row is.
-      group_test: `[M]`, or None.
-      x_validation: `[K, T, C]` float32, or None: the set is published without a validation split.
-      y_validation: `[K]` int32, or None.
-      group_validation: `[K]`, or None.
-    """
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    classes: tuple[str, ...]
-    group_train: np.ndarray | None
-    group_test: np.ndarray | None
-    x_validation: np.ndarray | None
-    y_validation: np.ndarray | None
-    group_validation: np.ndarray | None
 
 
 def prepare(name: str, manual: str | Path | None = None, progress: "Progress | None" = None) -> Prepared:
@@ -126,7 +101,7 @@ def read_forecasting(name: str) -> Series:
     return series
 
 
-def read_classification(name: str) -> Labelled:
+def read_classification(name: str) -> Arrays:
     """A prepared classification set.
 
     Args:
@@ -151,9 +126,12 @@ def read_classification(name: str) -> Labelled:
         y = np.array([example["y"] for example in examples], np.int32)
         splits[split] = Rows(np.stack([example["x"] for example in examples]), y, group)
     check_facts(spec, splits, f"prepared {name}")
-    train, test, validation = splits["train"], splits["test"], splits.get("validation", (None, None, None))
-    groups = (train.group, test.group)
-    return Labelled(train.x, train.y, test.x, test.y, spec.facts.classes, *groups, *validation)
+    # TFDS calls it "validation".
+    parts = {part: splits[split] for split, part in _PARTS.items() if split in splits}
+    rows = {f"group_{part}": own.group for part, own in parts.items() if own.group is not None}
+    (train, test), val = (parts["train"], parts["test"]), parts.get("val")
+    arrays = Arrays(train.x, train.y, test.x, test.y, spec.facts.classes, rows=rows)
+    return arrays if val is None else arrays._replace(x_val=val.x, y_val=val.y)
 
 
 def _folder(spec: Spec) -> Path:

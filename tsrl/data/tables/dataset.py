@@ -25,21 +25,21 @@ def table_dataset(path: Path, settings: Table) -> Dataset:
       InputError: see `read_table`; labels that are not whole numbers or text, a class that only the test part has.
     """
     series = read_table(path, settings)
-    parts = (
-        {"train": series}
-        if series.split is None
-        else dict(zip(("train", "test"), split(series, "column"), strict=True))
-    )
-    stored = {}
-    about: dict[str, np.ndarray] = {}
+    parts = {"train": series}
+    if series.split is not None:
+        parts["train"], parts["test"] = split(series, "column")
+    stored: dict[str, np.ndarray] = {}
+    rows: dict[str, np.ndarray] = {}
     for part, own in parts.items():
         stored[f"x_{part}"] = own.x
         if own.labels is not None:
             stored[f"y_{part}"] = own.labels
-        about[f"id_{part}"] = own.ids
+        rows[f"id_{part}"] = own.ids
         if own.groups is not None:
-            about[f"group_{part}"] = own.groups
+            rows[f"group_{part}"] = own.groups
         if own.time is not None:
-            about[f"start_{part}"] = own.time[:, 0]
-    arrays = arrange(stored, series.source)
-    return Dataset(series.name, series.source, **(arrays._asdict() | about))
+            last = np.take_along_axis(own.time, own.lengths[:, None] - 1, 1)[:, 0]
+            rows |= {f"start_{part}": own.time[:, 0], f"end_{part}": last}
+    about = {"columns": list(series.columns), "validation": series.report.as_dict()}
+    arrays = arrange(stored, series.source)._replace(rows=rows)
+    return Dataset(series.name, series.source, *arrays, about)

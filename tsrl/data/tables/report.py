@@ -1,11 +1,11 @@
 """What was found in a table: lengths, steps, gaps, missing values, suspicious channels and series."""
 
-import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from tsrl.data.draw import equal_series
 from tsrl.data.tables.steps import Grid, Rows
 from tsrl.data.tables.time import Stamps
 
@@ -181,24 +181,6 @@ def about_time(rows: Rows, grid: Grid, time: Stamps, ids: np.ndarray) -> dict[st
         "gaps": tuple(gaps),
         "gap_count": len(grid.gaps),
     }
-
-
-def equal_series(x: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The first series equal to each, in every value and in length.
-
-    Args:
-      x: `[N, T, C]` float32, NaN = missing or beyond the end.
-      lengths: `[N]` steps.
-
-    Returns:
-      `[N]` int64 rows of x; a series that is equal to none before it has its own.
-    """
-    first: dict[bytes, int] = {}
-    equal = np.arange(len(x))
-    for row, (series, length) in enumerate(zip(x, lengths, strict=True)):
-        digest = hashlib.blake2b(np.ascontiguousarray(series[:length]).tobytes(), digest_size=16).digest()
-        equal[row] = first.setdefault(digest, row)
-    return equal
 
 
 def scale_jumps(x: np.ndarray, lengths: np.ndarray) -> list[tuple[int, int, int, float]]:

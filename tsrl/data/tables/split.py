@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tsrl.data.tables.report import equal_series
+from tsrl.data.draw import drawn, equal_series
 from tsrl.data.tables.series import SeriesTable
 from tsrl.errors import InputError, nearest
 
@@ -45,11 +45,11 @@ def split(
         return _by_time(series, test_share)
     if by == "series":
         units = equal_series(series.x, series.lengths)
-        test = _drawn(units, series.labels, test_share, seed)
+        test = drawn(units, series.labels, test_share, seed)
     elif by == "group":
         if series.groups is None:
             raise InputError("by: found 'group' in a table without groups, want the setting group, or by='series'")
-        test = _drawn(np.unique(series.groups, return_inverse=True)[1], None, test_share, seed)
+        test = drawn(np.unique(series.groups, return_inverse=True)[1], None, test_share, seed)
     elif by == "column":
         if series.split is None:
             raise InputError("by: found 'column' in a table without that column, want the setting split")
@@ -103,31 +103,6 @@ def leaks(train: SeriesTable, test: SeriesTable) -> tuple[str, ...]:
     if len(shared) and train.labels is not None:
         found.append(f"{len(shared)} series are in both with their labels")
     return tuple(found)
-
-
-def _drawn(units: np.ndarray, labels: np.ndarray | None, share: float, seed: int) -> np.ndarray:
-    """Which rows are for test: whole units, of each label its share, but never all of its units."""
-    random = np.random.default_rng(seed)
-    names, first, unit = np.unique(units, return_index=True, return_inverse=True)
-    sizes = np.bincount(unit)
-    kinds = np.zeros(len(names), np.int64)
-    if labels is not None:
-        known, kind = np.unique(labels, return_inverse=True)
-        if len(known) <= share * len(labels):
-            kinds = kind[first]
-    chosen = np.zeros(len(names), bool)
-    for kind in np.unique(kinds):
-        members = random.permutation(np.flatnonzero(kinds == kind))
-        wanted = share * sizes[members].sum()
-        taken = 0
-        for member in members[1:]:
-            # A unit is taken where that brings the number of rows closer to the share.
-            if taken + sizes[member] / 2 <= wanted:
-                chosen[member] = True
-                taken += sizes[member]
-    if not chosen.any() and len(names) > 1:
-        chosen[sizes.argmin()] = True
-    return chosen[unit]
 
 
 def _by_time(series: SeriesTable, share: float) -> tuple[SeriesTable, SeriesTable]:
