@@ -13,25 +13,24 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table as RichTable
 
-from tsrl.data.anomaly import load_anomaly
+from tsrl.data.anomaly import AnomalySet, load_anomaly
 from tsrl.data.builders import prepare
 from tsrl.data.builders.spec import ClassifyFacts
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.catalogue import catalogue, entry, task_of
+from tsrl.data.dataset import Dataset
 from tsrl.data.downloads import archive_set, progress
-from tsrl.data.forecasting import load_forecast
-from tsrl.data.locate import TABLE_SUFFIXES, data_folder, locate, suffix_of
+from tsrl.data.forecasting import ForecastSet, load_forecast
+from tsrl.data.locate import data_folder, locate, suffix_of
 from tsrl.data.named import SUFFIXES, load
-from tsrl.data.regression import load_regression
+from tsrl.data.regression import RegressionSet, load_regression
 from tsrl.data.store import write_store
-from tsrl.data.synthetic import synthetic
-from tsrl.data.tables.read import SeriesTable, read_table
 from tsrl.data.tables.settings import Table
 from tsrl.describe import described
 from tsrl.errors import InputError
 from tsrl.report.dataset_page import write_dataset_page
 
-_STATES = {"here": "here", "download": "downloads", "by hand": "by hand"}
+_STATES = {"here": "here", "download": "downloads", "by hand": "by hand", "damaged": "damaged"}
 _PIPE_WIDTH = 1000
 
 
@@ -41,13 +40,13 @@ class List:
 
     Attributes:
       data_dir: folder of your own files; default: the environment variable TSRL_DATA_DIR.
-      task: only sets for this task.
+      task: only sets for this task; "table": tables whose columns must be named.
       here: only sets that can be read now.
       json: as JSON lines.
     """
 
     data_dir: Path | None = None
-    task: str = ""
+    task: Literal["", "classify", "forecast", "regress", "anomaly", "table"] = ""
     here: bool = False
     json: bool = False
 
@@ -147,22 +146,26 @@ def list_sets(asked: List) -> None:
     here = sum(one.state == "here" for one in entries)
     console.print(
         f"{len(entries)} data sets, {here} can be read now. Shapes: series of each split x steps x channels; steps x "
-        "channels to forecast; series x steps in all x channels with anomalies. Unverified: no checksum is known "
-        "before the first download, whose own is kept. `tsrl datasets show NAME` describes one.",
+        "channels to forecast; series x steps in all x channels with anomalies; ? = only reading tells. Unverified: no "
+        "checksum is known before the first download, whose own is kept. `tsrl datasets show NAME` describes one.",
         highlight=False,
     )
 
 
 def show_set(asked: Show) -> None:
     """Prints what a set is, and writes a page with its channels in numbers and some series drawn."""
-    data, report = _read(asked)
+    data = _read(asked)
     spec = SPECS.get(data.name)
     names: Sequence[str] = ()
-    if report is not None:
-        names = report.columns
+    notes: Sequence[str] = ()
+    if isinstance(data, Dataset) and "validation" in data.about:
+        # pyarrow, which takes a while to import, comes with it.
+        from tsrl.data.tables.report import Validation
+
+        names = data.about["columns"]
+        notes = str(Validation(**data.about["validation"])).splitlines()
     elif spec is not None and isinstance(spec.facts, ClassifyFacts):
         names = spec.facts.channels
-    notes = [] if report is None else str(report.report).splitlines()
     found = described(data, names)
     about = found.about
     if spec is not None:
@@ -185,21 +188,17 @@ def show_set(asked: Show) -> None:
     console.print(f"page: {out}", highlight=False, soft_wrap=True)
 
 
-def _read(asked: Show) -> tuple[Any, SeriesTable | None]:
-    """The set, and the table that it was read from, if any."""
+def _read(asked: Show) -> Dataset | ForecastSet | RegressionSet | AnomalySet:
     path = locate(asked.name, None, SUFFIXES) if suffix_of(asked.name, SUFFIXES) else None
     task = asked.task or (entry(asked.name, asked.data_dir).task if path is None else task_of(path))
     if task == "forecast" and (asked.task or asked.table == Table()):
         date = asked.table.time or "date"
-        return load_forecast(asked.name, asked.data_dir, date, asked.table.values), None
+        return load_forecast(asked.name, asked.data_dir, date, asked.table.values)
     if task == "regress":
-        return load_regression(asked.name, asked.data_dir, asked.table), None
+        return load_regression(asked.name, asked.data_dir, asked.table)
     if task == "anomaly":
-        return load_anomaly(asked.name, asked.data_dir, table=asked.table), None
-    data = load(asked.name, asked.data_dir, asked.table)
-    place = path or locate(asked.name, asked.data_dir, TABLE_SUFFIXES)
-    table = place is not None and suffix_of(place.name, TABLE_SUFFIXES)
-    return data, read_table(place, asked.table) if table else None
+        return load_anomaly(asked.name, asked.data_dir, table=asked.table)
+    return load(asked.name, asked.data_dir, asked.table)
 
 
 def build_set(asked: Build) -> None:
@@ -218,6 +217,9 @@ def build_set(asked: Build) -> None:
 
 def synthesize(asked: Synthesize) -> None:
     """Writes a store of synthetic series, whole or not at all."""
+    # scipy, which takes a while to import, comes with it.
+    from tsrl.data.synthetic import synthetic
+
     if asked.count < 1:
         raise InputError(f"count: found {asked.count}, want at least 1")
     kinds = asked.kinds or None

@@ -10,7 +10,7 @@ from tsrl.data.anomaly import ARCHIVES as ANOMALY_ARCHIVES
 from tsrl.data.anomaly import found_archives
 from tsrl.data.archives import archive_names, facts
 from tsrl.data.builders import is_prepared, tfds_folder
-from tsrl.data.builders.spec import ForecastFacts, Source, Spec
+from tsrl.data.builders.spec import ForecastFacts, Spec
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.downloads import built_source, is_downloaded
 from tsrl.data.forecasting import FILES as FORECAST_FILES
@@ -41,7 +41,8 @@ class Entry(NamedTuple):
       licence: as far as it is known; empty for the user's own files.
       source: where it would be read from, in words.
       state: "here": can be read now; "download": at first use; "by hand": the user gets the files and puts them in the
-        data folder; "damaged": it is there, but cannot be opened or is incomplete.
+        data folder; "damaged": it is there, but cannot be opened, is incomplete or
+        is there twice.
       verified: whether what is downloaded is held to a known checksum, the first time too.
     """
 
@@ -190,43 +191,43 @@ def _packaged() -> Iterator[Entry]:
 def _built(folder: Path | None) -> Iterator[Entry]:
     files = _names(folder, tfds_folder() / "downloads" / "manual")
     for name, spec in SPECS.items():
-        by_hand = (_put(files, source) for source in spec.sources)
-        put = [] if is_prepared(name) else next(filter(None, by_hand), [])
-        state: State = "here" if put or is_prepared(name) else "download"
-        source = f"made of the files {', '.join(put)}" if put else built_source(name)
+        state, source = _put(files, spec)
+        if is_prepared(name):
+            state, source = "here", built_source(name)
         verified = all(file.sha256 for file in spec.sources[0].files)
         yield Entry(name, spec.task, _shape(spec), _classes(spec), spec.licence, source, state, verified)
 
 
-def _put(files: list[Counter[str]], source: Source) -> list[str]:
-    """The names under which all files of a source were put somewhere by hand; none where one is missing or twice."""
-    found = []
-    for file in source.files:
-        places = ((names, name) for names in files for name in (file.name, *file.also) if names[name])
-        names, name = next(places, (Counter(), ""))
-        if names[name] != 1:
-            return []
-        found.append(name)
-    return found
+def _put(files: list[Counter[str]], spec: Spec) -> tuple[State, str]:
+    """State and source by the files of a set that were put somewhere by hand."""
+    for source in spec.sources:
+        names = [[name for name in (file.name, *file.also) if any(own[name] for own in files)] for file in source.files]
+        twice = [name for found in names for name in found if any(own[name] > 1 for own in files)]
+        if twice:
+            return "damaged", f"{twice[0]} more than once"
+        if all(names):
+            return "here", f"made of {', '.join(found[0] for found in names)}"
+    return "download", built_source(spec.name)
 
 
 def _names(*folders: Path | None) -> list[Counter[str]]:
     """How often each folder, with its sub-folders, has a file of a name."""
     return [
-        Counter(path.name for path in folder.rglob("*") if path.is_file())
+        Counter(path.name for path in (folder.rglob("*") if folder is not None else ()) if path.is_file())
         for folder in folders
-        if folder is not None and folder.is_dir()
     ]
 
 
 def _archives(folder: Path | None) -> Iterator[Entry]:
-    (files,) = _names(folder) or [Counter[str]()]
+    (files,) = _names(folder)
     for name in archive_names():
         about = facts(name)
         shape = f"{about.n_train}+{about.n_test} x {about.length or 'varies'} x {about.channels}"
-        packed = f"{name}.zip"
-        state: State = "here" if files[packed] or is_downloaded(name) else "download"
-        source = f"zip file {packed}" if files[packed] else f"{about.archive} archive"
+        packed, source = f"{name}.zip", f"{about.archive} archive"
+        state: State = "here" if is_downloaded(name) else "download"
+        if files[packed]:
+            more = " more than once" if files[packed] > 1 else ""
+            state, source = ("damaged" if more else "here"), f"zip file {packed}{more}"
         yield Entry(name, "classify", shape, about.classes, _ARCHIVE_LICENCE, source, state, verified=False)
 
 

@@ -104,14 +104,13 @@ def _largest(read: Source, settings: Table, column: np.ndarray) -> dict[str, np.
     named = [name for name in (settings.id, settings.time) if name is not None]
     fresh = "".join(named) + "number"
     table = read.table.select(named).append_column(fresh, pa.array(column))
-    unchanged = ("layout", "id", "time", "every", "timezone", "time_format")
-    how = {name: getattr(settings, name) for name in unchanged} | {"values": (fresh,), "aggregate": "max"}
+    how = replace(settings, values=(fresh,), label=None, split=None, aggregate="max")
     if settings.time is not None:
         # Rows of equal time stay in the order of the table, so that the last of them has the largest number.
         table = table.take(pa.array(np.argsort(column, kind="stable")))
-        irregular = "resample" if settings.irregular == "resample" else "keep"
-        how |= {"on_unsorted": "sort", "on_duplicate": "last", "irregular": irregular}
-    found = read_table(table, Table(**how))
+        how = replace(how, on_unsorted="sort", on_duplicate="last")
+        how = how if settings.irregular == "resample" else replace(how, irregular="keep")
+    found = read_table(table, how)
     return {str(name): found.x[row, :, 0] for row, name in enumerate(found.ids.tolist())}
 
 
