@@ -1,6 +1,7 @@
 """Every data set by name: what it is, and whether it can be read now, is downloaded at first use, or is put by hand."""
 
 import gzip
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,11 +212,8 @@ def _put(files: list[Counter[str]], spec: Spec) -> tuple[State, str]:
 
 
 def _names(*folders: Path | None) -> list[Counter[str]]:
-    """How often each folder, with its sub-folders, has a file of a name."""
-    return [
-        Counter(path.name for path in (folder.rglob("*") if folder is not None else ()) if path.is_file())
-        for folder in folders
-    ]
+    """How often each folder, with its sub-folders, has a file of a name; nothing where it may not be looked into."""
+    return [Counter(name for _, _, names in os.walk(folder or "") for name in names) for folder in folders]
 
 
 def _archives(folder: Path | None) -> Iterator[Entry]:
