@@ -112,7 +112,7 @@ def test_what_is_damaged_is_in_nobodys_way(nothing_here):
 def test_archives_of_anomalies_are_counted_by_their_names(nothing_here):
     """None of these files could be read."""
     for name in (
-        *("NAB/labels/combined_windows.json", "NAB/data/real/a.csv", "NAB/data/real/b.csv", "NAB/data/README.md"),
+        *("NAB/labels/combined_windows.json", "NAB/data/real/a.csv", "NAB/data/real/b.csv", "data/my/own.csv"),
         *("1_UCR_Anomaly_a_1_2_3.txt", "2_UCR_Anomaly_b_1_2_3.txt", "3_UCR_Anomaly_c_1_2_3.txt"),
         *("phase2_train.csv", "labeled_anomalies.csv", "A1Benchmark/real_1.csv"),
     ):

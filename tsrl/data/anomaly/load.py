@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from tsrl.data.anomaly.files import Files, file_trees
+from tsrl.data.anomaly.files import file_trees
 from tsrl.data.anomaly.readers import (
     MARKS,
+    NAB_WINDOWS,
     SERIES,
     read_kpi,
     read_nab,
@@ -111,23 +112,26 @@ def found_archives(folder: Path | None) -> dict[str, Found]:
     trees = [] if folder is None else file_trees(folder)
     found = {}
     for archive in ARCHIVES:
-        here = next((files for files in trees if any(map(MARKS[archive].fullmatch, files.names))), None)
-        closed = next(
-            (files for files in trees[1:] if not files.names and files.source.endswith(f" {archive}.zip")), None
-        )
+        marks = ((files, name) for files in trees for name in files.names if MARKS[archive].fullmatch(name))
+        here, mark = next(marks, (None, ""))
+        closed = [files for files in trees[1:] if not files.names and files.source.endswith(f" {archive}.zip")]
         if here is not None:
-            found[archive] = Found(here.source, _count(archive, trees))
-        elif closed is not None:
-            found[archive] = Found(closed.source, 0)
+            names = [name for files in trees for name in files.names]
+            if archive == "NAB":
+                root = mark.removesuffix(NAB_WINDOWS)
+                names = [name.removeprefix(root) for name in here.names if name.startswith(root)]
+            found[archive] = Found(here.source, _count(archive, names))
+        elif closed:
+            found[archive] = Found(closed[0].source, 0)
     return found
 
 
-def _count(archive: str, trees: list[Files]) -> int | None:
+def _count(archive: str, names: list[str]) -> int | None:
     if archive not in SERIES:
         return None
-    matches = [match.groups() for files in trees for name in files.names if (match := SERIES[archive].fullmatch(name))]
-    # Beside the published table of the two spacecraft stand files that do not say whose they are.
-    return None if not matches and archive in ("SMAP", "MSL") else len(set(matches))
+    series = {match.groups() for name in names if (match := SERIES[archive].fullmatch(name))}
+    # The table that the two spacecraft share stands beside files that do not say whose they are.
+    return None if not series and archive in ("SMAP", "MSL") else len(series)
 
 
 def _set(name: str, source: str, series: list[AnomalySeries]) -> AnomalySet:

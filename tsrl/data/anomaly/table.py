@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from tsrl.data.anomaly.files import checked
 from tsrl.data.anomaly.series import AnomalySeries, ranges
-from tsrl.data.tables.columns import is_numeric, keys, numbers
+from tsrl.data.tables.columns import keys, numbers
 from tsrl.data.tables.read import read_table
 from tsrl.data.tables.settings import Table
 from tsrl.data.tables.source import Source, check_columns, read_source
@@ -44,20 +44,17 @@ def read_anomaly_table(path: Path, settings: Table, train_fraction: float) -> tu
     read = read_source(path, texts, settings.encoding, settings.delimiter)
     check_columns(read, roles)
     labels = _labels(read, settings.label)
-    channels = settings.values or tuple(
-        name
-        for name in read.table.column_names
-        if name not in roles and name not in read.frame_index and is_numeric(read.table[name])
-    )
+    table = read_table(path, replace(settings, label=None, split=None))
+    # Where no channels are named, a label that is a number is one of the columns.
+    channels = [place for place, name in enumerate(table.columns) if name != settings.label]
     if not channels:
         raise InputError(f"{read.source}: values: found no column of numbers beside {list(roles)}, want at least one")
-    table = read_table(path, replace(settings, label=None, split=None, values=channels))
     labelled = _largest(read, settings, labels)
     tested = None if settings.split is None else _largest(read, settings, _tests(read, settings.split))
     series = []
     for row, name in enumerate(map(str, table.ids.tolist())):
         steps = slice(0, int(table.lengths[row]))
-        x = table.x[row, steps]
+        x = table.x[row, steps][:, channels]
         stop = int(len(x) * train_fraction)
         if tested is not None:
             stop = _train_stop(tested[name][steps], f"{table.source}: column {settings.split!r} (split): series {name}")
