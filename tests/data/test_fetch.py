@@ -267,19 +267,16 @@ def test_a_folder_that_cannot_be(tmp_path):
 
 
 def test_a_closed_folder_gives_what_it_has(tmp_path, monkeypatch):
-    (tmp_path / "kept").write_bytes(BODY)
+    urls, kept = ["http://127.0.0.1:9/dead"], tmp_path / "kept"
+    kept.write_bytes(BODY)
     monkeypatch.setattr(module.os, "access", lambda path, mode: False)
     monkeypatch.setattr(module, "FileLock", lambda path: pytest.fail("a lock was wanted"))
-    assert (
-        fetch(["http://127.0.0.1:9"], tmp_path / "kept", HASH)
-        == fetch(["http://127.0.0.1:9"], tmp_path / "kept")
-        == HASH
-    )
+    assert fetch(urls, kept, HASH) == fetch(urls, kept) == HASH
     assert files(tmp_path) == ["kept"]
-    (tmp_path / "kept.sha256").write_text("0" * 64 + "\n")
-    for sha256, name in [("0" * 64, "kept"), (HASH, "absent"), (None, "kept")]:
-        with pytest.raises(InputError, match=r"target: found the folder .* closed, want one that can be written to"):
-            fetch(["http://127.0.0.1:9"], tmp_path / name, sha256)
+    (tmp_path / "kept.sha256").write_text("0" * 64)
+    for sha256, target in [("0" * 64, kept), (HASH, tmp_path / "absent"), (None, kept)]:
+        with pytest.raises(InputError, match=r"target: found the folder .* closed, want one"):
+            fetch(urls, target, sha256)
 
 
 def _fetch(job):
