@@ -271,8 +271,7 @@ def test_a_closed_folder_gives_what_it_has(tmp_path, monkeypatch):
     kept.write_bytes(BODY)
     monkeypatch.setattr(module.os, "access", lambda path, mode: False)
     monkeypatch.setattr(module, "FileLock", lambda path: pytest.fail("a lock was wanted"))
-    assert fetch(urls, kept, HASH) == fetch(urls, kept) == HASH
-    assert files(tmp_path) == ["kept"]
+    assert (fetch(urls, kept, HASH), fetch(urls, kept), files(tmp_path)) == (HASH, HASH, ["kept"])
     (tmp_path / "kept.sha256").write_text("0" * 64)
     for sha256, target in [("0" * 64, kept), (HASH, tmp_path / "absent"), (None, kept)]:
         with pytest.raises(InputError, match=r"target: found the folder .* closed, want one"):
