@@ -12,6 +12,8 @@ from tsrl.cli import main
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.store import open_store
 from tsrl.data.synthetic import synthetic
+from tsrl.data.tables import read as read_module
+from tsrl.data.tables.source import read_source
 
 DATA_DIR = os.environ.get("TSRL_DATA_DIR")
 
@@ -132,6 +134,32 @@ def test_wrong_input_ends_with_a_message(here, capsys, args, message):
     assert not list(here.glob("new*"))
 
 
+def test_a_table_is_read_once(here, capsys, monkeypatch):
+    reads = []
+    read = read_source
+    monkeypatch.setattr(read_module, "read_source", lambda *args: (reads.append(args), read(*args))[1])
+    code, out, _ = run(
+        capsys, "show", "shops.csv", "--table.id", "shop", "--table.time", "day", "--table.irregular", "keep"
+    )
+    assert (code, len(reads)) == (0, 1)
+    assert "sold" in (here / "runs" / "datasets" / "shops.html").read_text(encoding="utf-8")
+    assert "3 series" in out
+
+
+def test_a_damaged_file_is_listed_and_hides_no_other(here, capsys):
+    (here / "broken.npz").write_bytes(b"PK")
+    (here / "NAB.zip").write_bytes(b"PK")
+    code, out, _ = run(capsys, "--data-dir", ".")
+    assert code == 0
+    assert "damaged: npz file broken.npz" in out
+    assert "damaged: the damaged zip file NAB.zip" in out
+    assert run(capsys, "show", "moves", "--data-dir", ".")[0] == 0
+    for name, file in (("broken", "npz file broken.npz"), ("NAB", "zip file NAB.zip")):
+        code, _, err = run(capsys, "show", name, "--data-dir", ".")
+        assert code == 2
+        assert file in err
+
+
 @pytest.mark.skipif(not DATA_DIR, reason="TSRL_DATA_DIR names no data folder")
 def test_prepares_a_set(here, capsys):
     code, out, err = run(capsys, "build", "ETTh1", "--data-dir", DATA_DIR)
@@ -149,6 +177,16 @@ def test_help_and_unknown_flags(here, capsys):
         assert code == 0
         assert f"usage: tsrl datasets {command}" in out
     assert run(capsys, "list", "--taks", "classify")[0] == 2
+    assert run(capsys, "list", "--task", "forcast")[0] == 2
+    code, out, _ = run(capsys, "list", "--task", "table", "--data-dir", ".")
+    assert (code, out.split()[6]) == (0, "shops")
+
+
+def test_starts_without_what_takes_long_to_import(here):
+    heavy = "{'sklearn', 'aeon', 'tensorflow_datasets', 'pyarrow', 'pandas', 'plotly', 'scipy.signal'}"
+    code = f"import sys; from tsrl.cli import main; main(['datasets']); print({heavy} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "set()"
 
 
 def test_draws_a_corpus(here, capsys):

@@ -13,26 +13,27 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table as RichTable
 
-from tsrl.data.anomaly import load_anomaly
+from tsrl.data.anomaly import ARCHIVES, AnomalySet, load_anomaly
 from tsrl.data.builders import prepare
 from tsrl.data.builders.spec import ClassifyFacts
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.catalogue import catalogue, entry, task_of
+from tsrl.data.dataset import Dataset
 from tsrl.data.downloads import archive_set, progress
 from tsrl.data.forecasting import ForecastSet, load_forecast
-from tsrl.data.locate import TABLE_SUFFIXES, data_folder, locate, suffix_of
+from tsrl.data.locate import data_folder, locate
 from tsrl.data.named import SUFFIXES, load
-from tsrl.data.regression import load_regression
-from tsrl.data.store import write_store
-from tsrl.data.synthetic import synthetic
-from tsrl.data.tables.read import SeriesTable, read_table
+from tsrl.data.regression import RegressionSet, load_regression
+from tsrl.data.store import is_store, open_store, store_sample, write_store
 from tsrl.data.tables.settings import Table
 from tsrl.describe import described
 from tsrl.errors import InputError
 from tsrl.report.dataset_page import write_dataset_page
 
-_STATES = {"here": "here", "download": "downloads", "by hand": "by hand"}
+_STATES = {"here": "here", "download": "downloads", "by hand": "by hand", "damaged": "damaged"}
 _PIPE_WIDTH = 1000
+# Narrower terminals get neither the sources nor the licences, which `show` tells.
+_WIDE = 140
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +42,13 @@ class List:
 
     Attributes:
       data_dir: folder of your own files; default: the environment variable TSRL_DATA_DIR.
-      task: only sets for this task.
+      task: only sets for this task; "table": tables whose columns must be named.
       here: only sets that can be read now.
       json: as JSON lines.
     """
 
     data_dir: Path | None = None
-    task: str = ""
+    task: Literal["", "classify", "forecast", "regress", "anomaly", "table"] = ""
     here: bool = False
     json: bool = False
 
@@ -135,40 +136,51 @@ def list_sets(asked: List) -> None:
         return
     # A file or pipe has no width to keep to.
     console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+    wide = console.width >= _WIDE
     table = RichTable(box=None, pad_edge=False)
     for name in ("name", "task", "shape", "classes"):
         table.add_column(name, no_wrap=True)
-    for name in ("licence", "available"):
+    for name in ("available", "licence")[: 1 + wide]:
         table.add_column(name, overflow="fold")
     for one in entries:
-        available = f"{_STATES[one.state]}: {one.source}" + ("" if one.verified else ", unverified")
-        table.add_row(one.name, one.task, one.shape, str(one.classes or ""), one.licence, escape(available))
+        available = _STATES[one.state] + (f": {one.source}" if wide else "") + ("" if one.verified else ", unverified")
+        columns = (one.name, one.task, one.shape, str(one.classes or ""), escape(available), one.licence)
+        table.add_row(*columns if wide else columns[:-1])
     console.print(table)
     here = sum(one.state == "here" for one in entries)
     console.print(
         f"{len(entries)} data sets, {here} can be read now. Shapes: series of each split x steps x channels; steps x "
-        "channels to forecast; series x steps in all x channels with anomalies. Unverified: no checksum is known "
-        "before the first download, whose own is kept. `tsrl datasets show NAME` describes one.",
+        "channels to forecast; series x steps in all x channels with anomalies; ? = only reading tells. Unverified: no "
+        "checksum is known before the first download, whose own is kept. `tsrl datasets show NAME` describes one.",
         highlight=False,
     )
 
 
 def show_set(asked: Show) -> None:
-    """Prints what a set is, and writes a page with its channels in numbers and some series drawn."""
-    data, report = _read(asked)
+    """Writes a page with a set's channels in numbers and some series drawn, and prints what the set is."""
+    data = _read(asked)
     spec = SPECS.get(data.name)
     names: Sequence[str] = ()
-    if report is not None:
-        names = report.columns
+    notes: Sequence[str] = data.notes if isinstance(data, ForecastSet) else ()
+    if not isinstance(data, ForecastSet) and "validation" in data.about:
+        # pyarrow, which takes a while to import, comes with it.
+        from tsrl.data.tables.report import Validation
+
+        names = data.about["columns"]
+        notes = str(Validation(**data.about["validation"])).splitlines()
     elif spec is not None and isinstance(spec.facts, ClassifyFacts):
         names = spec.facts.channels
-    notes = list(data.notes) if isinstance(data, ForecastSet) else []
-    notes += [] if report is None else str(report.report).splitlines()
     found = described(data, names)
     about = found.about
     if spec is not None:
         about |= {"licence": spec.licence, "published": spec.homepage, "what it is": spec.description}
         about |= {"cite": spec.citation}
+    out = asked.out or Path("runs") / "datasets" / f"{data.name.replace('/', '-')}.html"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_dataset_page(out, data.name, about, found.channels, found.counts, found.picture, notes)
+    except ImportError as error:
+        raise InputError(f"page: found no plotly ({error}), want it for plots: pip install 'tsrl[report]'") from error
     console = Console()
     table = RichTable(show_header=False, box=None)
     for term, told in about.items():
@@ -177,29 +189,41 @@ def show_set(asked: Show) -> None:
     console.print(table)
     for line in notes:
         console.print(line, markup=False, highlight=False)
-    out = asked.out or Path("runs") / "datasets" / f"{data.name.replace('/', '-')}.html"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        write_dataset_page(out, data.name, about, found.channels, found.counts, found.picture, notes)
-    except ImportError as error:
-        raise InputError(f"page: found no plotly ({error}), want it for plots: pip install 'tsrl[report]'") from error
     console.print(f"page: {out}", highlight=False, soft_wrap=True)
 
 
-def _read(asked: Show) -> tuple[Any, SeriesTable | None]:
-    """The set, and the table that it was read from, if any."""
-    path = locate(asked.name, None, SUFFIXES) if suffix_of(asked.name, SUFFIXES) else None
-    task = asked.task or (entry(asked.name, asked.data_dir).task if path is None else task_of(path))
+def _read(asked: Show) -> Dataset | ForecastSet | RegressionSet | AnomalySet:
+    if is_store(asked.name):
+        return _of_store(Path(asked.name))
+    task = asked.task or _task(asked)
     if task == "forecast" and (asked.task or asked.table == Table() or asked.name in SPECS):
-        return load_forecast(asked.name, asked.data_dir, asked.table), None
+        return load_forecast(asked.name, asked.data_dir, asked.table)
     if task == "regress":
-        return load_regression(asked.name, asked.data_dir, asked.table), None
+        return load_regression(asked.name, asked.data_dir, asked.table, "random" if _unsplit(asked) else "published")
     if task == "anomaly":
-        return load_anomaly(asked.name, asked.data_dir, table=asked.table), None
-    data = load(asked.name, asked.data_dir, asked.table)
-    place = path or locate(asked.name, asked.data_dir, TABLE_SUFFIXES)
-    table = place is not None and suffix_of(place.name, TABLE_SUFFIXES)
-    return data, read_table(place, asked.table) if table else None
+        return load_anomaly(asked.name, asked.data_dir, table=asked.table)
+    return load(asked.name, asked.data_dir, asked.table)
+
+
+def _task(asked: Show) -> str:
+    """What a name or file is for."""
+    if asked.name.partition("/")[0] in ARCHIVES:
+        return "anomaly"
+    path = locate(asked.name, asked.data_dir, SUFFIXES)
+    return entry(asked.name, asked.data_dir).task if path is None else task_of(path)
+
+
+def _unsplit(asked: Show) -> bool:
+    """Whether a table of numbers to predict does not say what is for testing: some series are taken to show them."""
+    return asked.table.label is not None and asked.table.split is None
+
+
+def _of_store(path: Path) -> Dataset:
+    """The series of a store that `--task pretrain` keeps the embeddings of."""
+    store = open_store(path)
+    rows = store_sample(len(store))
+    about = f"Parquet store {path.name} of {len(store)} series"
+    return Dataset(path.stem, about, store.take(rows), rows={"id_train": rows})
 
 
 def build_set(asked: Build) -> None:
@@ -218,6 +242,9 @@ def build_set(asked: Build) -> None:
 
 def synthesize(asked: Synthesize) -> None:
     """Writes a store of synthetic series, whole or not at all."""
+    # scipy, which takes a while to import, comes with it.
+    from tsrl.data.synthetic import synthetic
+
     if asked.count < 1:
         raise InputError(f"count: found {asked.count}, want at least 1")
     kinds = asked.kinds or None

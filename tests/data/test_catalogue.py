@@ -11,6 +11,7 @@ from set_files import ts_text
 from tsrl.data.archives import archive_names
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.catalogue import catalogue, entry
+from tsrl.data.named import load
 from tsrl.errors import InputError
 
 DATA_DIR = os.environ.get("TSRL_DATA_DIR")
@@ -68,7 +69,6 @@ def test_own_files_come_first(nothing_here):
     np.savez(folder / "Pump.npz", values=X[0], labels=np.zeros(6, int))
     np.savez(folder / "Long.npz", values=X[0], time=np.arange(6))
     np.savez(folder / "Other.npz", z=X)
-    (folder / "broken.npz").write_bytes(b"PK")
     (folder / "exchange_rate.csv").write_text("date,a\n")
     (folder / "users.csv").write_text("id,a\n")
     (folder / "GunPoint_TRAIN.ts").write_text(ts_text(X[..., :1], ["1", "2", "1", "2"]))
@@ -86,6 +86,78 @@ def test_own_files_come_first(nothing_here):
         "GunPoint": ("classify", "?", None),
     }
     assert entry("Exchange", folder).source == "csv file exchange_rate.csv"
+
+
+def test_what_is_damaged_is_in_nobodys_way(nothing_here):
+    folder = nothing_here / "data"
+    folder.mkdir()
+    np.savez(folder / "Own.npz", x_train=X)
+    np.savez(folder / "Flat.npz", values=np.float64(1), labels=np.float64(0))
+    np.savez(folder / "Point.npz", x_train=np.float64(1), x_test=np.float64(1))
+    for name in ("broken.npz", "GunPoint.npz", "NAB.zip", "Yahoo.zip", "other.zip"):
+        (folder / name).write_bytes(b"PK")
+    np.savez(folder / "UnitTest.npz", x_train=X)
+    with (folder / "UnitTest.npz").open("r+b") as file:
+        file.truncate(200)
+    found = {one.name: one for one in catalogue(folder)}
+    assert {name for name, one in found.items() if one.state == "damaged"} == {
+        *("broken", "GunPoint", "UnitTest", "NAB", "Yahoo")
+    }
+    # The file is what the name stands for, though the set is in a package too.
+    assert entry("GunPoint", folder) == ("GunPoint", "", "?", None, "", "npz file GunPoint.npz", "damaged", True)
+    assert found["NAB"][1:] == ("anomaly", "? x ? x 1", None, "MIT", "the damaged zip file NAB.zip", "damaged", True)
+    assert (found["Own"].shape, found["Flat"].shape, found["Point"].shape) == ("4 x 6 x 2", "1 x ? x ?", "?")
+
+
+def test_archives_of_anomalies_are_counted_by_their_names(nothing_here):
+    """None of these files could be read."""
+    for name in (
+        *("NAB/labels/combined_windows.json", "NAB/data/real/a.csv", "NAB/data/real/b.csv", "data/my/own.csv"),
+        *("1_UCR_Anomaly_a_1_2_3.txt", "2_UCR_Anomaly_b_1_2_3.txt", "3_UCR_Anomaly_c_1_2_3.txt"),
+        *("phase2_train.csv", "labeled_anomalies.csv", "A1Benchmark/real_1.csv"),
+    ):
+        (nothing_here / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (nothing_here / "data" / name).write_bytes(b"\0")
+    found = {one.name: one for one in catalogue(nothing_here / "data") if one.task == "anomaly"}
+    shapes = {name: one.shape for name, one in found.items()}
+    assert shapes == {
+        "NAB": "2 x ? x 1", "UCRAnomaly": "3 x ? x 1", "KPI": "? x ? x 1", "SMAP": "? x ? x 25", "MSL": "? x ? x 55",
+        "Yahoo": "1 x ? x 1",
+    }  # fmt: skip
+    assert {one.state for one in found.values()} == {"here"}
+    for name in ("a", "b"):
+        (nothing_here / "data" / "NAB" / "data" / "real" / f"{name}.csv").unlink()
+    assert entry("NAB", nothing_here / "data").state == "damaged"
+    packed = {f"{craft}__{channel}__label": X for craft, channel in [("SMAP", "A"), ("SMAP", "B"), ("MSL", "C")]}
+    np.savez(nothing_here / "both.npz", **packed)
+    (nothing_here / "data" / "labeled_anomalies.csv").unlink()
+    assert [entry(craft, nothing_here).shape for craft in ("SMAP", "MSL")] == ["2 x ? x 25", "1 x ? x 55"]
+
+
+def test_files_put_by_hand_are_here(nothing_here):
+    folder, manual = nothing_here / "data", nothing_here / "tfds" / "downloads" / "manual"
+    for place in (folder / "sub", manual):
+        place.mkdir(parents=True)
+    (folder / "FordB.zip").write_bytes(b"")
+    (folder / "sub" / "UCI HAR Dataset.zip").write_bytes(b"")
+    (manual / "mpi_roof_2020a.zip").write_bytes(b"")
+    found = {one.name: one for one in catalogue(folder)}
+    assert (found["FordB"].state, found["FordB"].source) == ("here", "zip file FordB.zip")
+    assert (found["HAR"].state, found["HAR"].source) == ("here", "made of UCI HAR Dataset.zip")
+    assert found["HAR"].shape == "7352+2947 x 128 x 9"
+    assert found["FordA"].state == found["Weather"].state == "download"
+    (manual / "mpi_roof_2020b.zip").write_bytes(b"")
+    weather = entry("Weather", folder)
+    assert weather.source == "made of mpi_roof_2020a.zip, mpi_roof_2020b.zip"
+    # Of two the reader does not know which.
+    for name in ("FordB.zip", "sub/FordB.zip", "UCI HAR Dataset.zip"):
+        (folder / name).write_bytes(b"")
+    found = {one.name: (one.state, one.source) for one in catalogue(folder)}
+    assert found["FordB"] == ("damaged", "zip file FordB.zip more than once")
+    assert found["HAR"] == ("damaged", "UCI HAR Dataset.zip more than once")
+    for name in ("FordB", "HAR"):
+        with pytest.raises(InputError, match="more than once"):
+            load(name, folder)
 
 
 def test_prepared_and_downloaded_sets_are_here(nothing_here):

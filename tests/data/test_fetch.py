@@ -266,6 +266,18 @@ def test_a_folder_that_cannot_be(tmp_path):
         fetch(["http://127.0.0.1:1/"], tmp_path / "file" / "a")
 
 
+def test_a_closed_folder_gives_what_it_has(tmp_path, monkeypatch):
+    urls, kept = ["http://127.0.0.1:9/dead"], tmp_path / "kept"
+    kept.write_bytes(BODY)
+    monkeypatch.setattr(module.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(module, "FileLock", lambda path: pytest.fail("a lock was wanted"))
+    assert (fetch(urls, kept, HASH), fetch(urls, kept), files(tmp_path)) == (HASH, HASH, ["kept"])
+    (tmp_path / "kept.sha256").write_text("0" * 64)
+    for sha256, target in [("0" * 64, kept), (HASH, tmp_path / "absent"), (None, kept)]:
+        with pytest.raises(InputError, match=r"target: found the folder .* closed, want one"):
+            fetch(urls, target, sha256)
+
+
 def _fetch(job):
     return fetch(*job)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tsrl.data.named import load
-from tsrl.data.npz import read_npz
+from tsrl.data.npz import read_npz, stored_forms
 from tsrl.errors import InputError
 
 X = np.arange(24, dtype=np.float64).reshape(4, 3, 2)
@@ -243,3 +243,21 @@ def test_damaged_array_headers(scratch, data, key):
         for name, content in members.items():
             archive.writestr(f"{name}.npy", content)
     assert "toy.npz" in outcome(scratch)
+
+
+def test_forms_of_the_arrays_alone(tmp_path):
+    """A member that is no array is not read by anybody, so it is in nobody's way."""
+    np.savez(tmp_path / "own.npz", x=X, y=np.arange(len(X)))
+    records = np.zeros(2, [("\u00e4", np.float64)])
+    third = io.BytesIO()
+    np.lib.format.write_array(third, records, (3, 0))
+    with zipfile.ZipFile(tmp_path / "own.npz", "a") as archive:
+        archive.writestr("readme.txt", "who made it")
+        archive.writestr("empty.npy", "")
+        archive.writestr("records.npy", third.getvalue())
+        archive.writestr("notes.npy", b"\x93NUMPX")
+    assert stored_forms(tmp_path / "own.npz") == {"x": (X.shape, X.dtype), "y": ((len(X),), np.dtype(int))}
+    with zipfile.ZipFile(tmp_path / "own.npz", "a") as archive:
+        archive.writestr("cut.npy", b"\x93NUMPY\x01\x00\x76\x00{")
+    with pytest.raises(InputError, match=r"npz file own\.npz: found no readable archive"):
+        stored_forms(tmp_path / "own.npz")

@@ -16,7 +16,6 @@ from tsrl.errors import InputError
 from tsrl.experiment import experiment
 from tsrl.report.schema import check_report
 from tsrl.suite import suite
-from tsrl.tasks.pretrain import sample
 
 CONFIG = Config(
     method=options("ts2vec"),
@@ -89,12 +88,3 @@ def test_several_sets_are_not_compared(corpus, tmp_path):
     config = replace(CONFIG, datasets=f"{store},{array}", workdir=tmp_path / "both")
     assert [report["dataset"]["name"] for report in suite(config)] == ["store", "array"]
     assert not (tmp_path / "both" / "comparison.json").exists()
-
-
-@pytest.mark.parametrize("count", [1, 512, 513, 5_000, 10**6])
-def test_the_sample_is_bounded_and_inside(count):
-    rows = sample(count)
-    assert len(rows) == len(set(rows.tolist())) == min(count, len(rows)) <= 512
-    assert rows.min() == 0
-    assert rows.max() == count - 1
-    assert len(rows) == count or len(rows) > 448

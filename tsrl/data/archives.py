@@ -2,6 +2,7 @@
 
 import csv
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -134,8 +135,10 @@ def download_archive(name: str, cache: Path, progress: Progress | None = None) -
     try:
         _packed_names(target, name)
     except InputError:
-        for leftover in (target, target.with_name(target.name + ".sha256")):
-            leftover.unlink(missing_ok=True)
+        # In a cache that is closed it stays.
+        with suppress(OSError):
+            for leftover in (target, target.with_name(target.name + ".sha256")):
+                leftover.unlink(missing_ok=True)
         raise
     return target
 

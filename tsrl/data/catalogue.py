@@ -1,14 +1,16 @@
 """Every data set by name: what it is, and whether it can be read now, is downloaded at first use, or is put by hand."""
 
 import gzip
+import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tsrl.data.anomaly import ARCHIVES as ANOMALY_ARCHIVES
-from tsrl.data.anomaly import found_archives, load_anomaly
+from tsrl.data.anomaly import found_archives
 from tsrl.data.archives import archive_names, facts
-from tsrl.data.builders import is_prepared
+from tsrl.data.builders import is_prepared, tfds_folder
 from tsrl.data.builders.spec import ForecastFacts, Spec
 from tsrl.data.builders.specs import SPECS
 from tsrl.data.downloads import built_source, is_downloaded
@@ -19,13 +21,12 @@ from tsrl.data.npz import stored_forms
 from tsrl.data.packaged import packaged_forms, packaged_source
 from tsrl.errors import InputError, nearest
 
-State = Literal["here", "download", "by hand"]
+State = Literal["here", "download", "by hand", "damaged"]
 
+_ANOMALY_CHANNELS = {"NAB": 1, "SMAP": 25, "MSL": 55, "UCRAnomaly": 1, "KPI": 1, "Yahoo": 1}
 _ANOMALY_LICENCES = {"NAB": "MIT", "Yahoo": "by signed request to the publisher"}
 # Each set of the archives has its donor's terms.
 _ARCHIVE_LICENCE = "its donor's"
-
-
 _LONGEST_HEADER = 1 << 16
 
 
@@ -34,14 +35,15 @@ class Entry(NamedTuple):
 
     Attributes:
       name: what `--dataset` takes.
-      task: what it is for; "table" where the columns must be named first (`--table.*`).
+      task: what it is for; "table" where the columns must be named first (`--table.*`); empty for a damaged file.
       shape: "train+test x steps x channels" of a set of series, "steps x channels" of a series to forecast, "series x
-        steps in all x channels" with anomalies; "?" = not known before it is here.
+        steps in all x channels" with anomalies; "?" = only reading it tells.
       classes: how many, or None.
       licence: as far as it is known; empty for the user's own files.
       source: where it would be read from, in words.
       state: "here": can be read now; "download": at first use; "by hand": the user gets the files and puts them in the
-        data folder.
+        data folder; "damaged": it is there, but cannot be opened, is incomplete or
+        is there twice.
       verified: whether what is downloaded is held to a known checksum, the first time too.
     """
 
@@ -62,15 +64,18 @@ def catalogue(data_dir: str | Path | None = None) -> list[Entry]:
       data_dir: the data folder; default: the environment variable TSRL_DATA_DIR, or none.
 
     Returns:
-      A name stands once for each task, in the order of tasks and names.
+      A name stands once for each task, in the order of tasks and names. No values are read: what is listed as "here"
+      may still turn out to be damaged.
 
     Raises:
       InputError: no such folder.
     """
     folder = data_folder(data_dir)
     found: dict[tuple[str, str], Entry] = {}
-    for entry in (*_files(folder), *_anomaly(folder), *_packaged(), *_built(), *_archives()):
-        found.setdefault((entry.name, entry.task), entry)
+    for one in (*_anomaly(folder), *_files(folder), *_packaged(), *_built(folder), *_archives(folder)):
+        # A damaged file stands for its name, whatever the task.
+        if (one.name, "") not in found:
+            found.setdefault((one.name, one.task), one)
     return sorted(found.values(), key=lambda one: (one.task, one.name.lower()))
 
 
@@ -139,28 +144,31 @@ def _files(folder: Path | None) -> Iterator[Entry]:
         if len(paths) > 1:
             continue
         path, name = paths[0], names.get(stem, stem)
+        kind = suffix_of(path.name, SUFFIXES)[1:]
         try:
             task = task_of(path)
         except InputError:
+            if stem not in ANOMALY_ARCHIVES:
+                yield Entry(stem, "", "?", None, "", f"{kind} file {path.name}", "damaged")
             continue
         if not task:
             continue
-        suffix, spec = suffix_of(path.name, SUFFIXES), SPECS.get(name)
+        spec = SPECS.get(name)
         spec = spec if spec is not None and spec.task == task else None
         shape, classes = ("?", None) if spec is None else (_shape(spec), _classes(spec))
-        if suffix == ".npz":
-            shape, classes = _stored(path)
-        yield Entry(name, task, shape, classes, spec.licence if spec else "", f"{suffix[1:]} file {path.name}", "here")
+        if kind == "npz":
+            shape, classes = _stored(path, task)
+        yield Entry(name, task, shape, classes, spec.licence if spec else "", f"{kind} file {path.name}", "here")
 
 
-def _stored(path: Path) -> tuple[str, int | None]:
+def _stored(path: Path, task: str) -> tuple[str, int | None]:
     """Shape and number of classes of what an .npz file holds."""
     shapes = {key: form[0] for key, form in stored_forms(path).items()}
-    if "values" in shapes:
-        steps, channels = (*shapes["values"], 1)[:2]
-        return f"{'1 x ' * ('labels' in shapes)}{steps} x {channels}", None
+    if task in ("anomaly", "forecast"):
+        steps, channels = (*shapes["values"], 1, 1)[:2] if shapes["values"] else ("?", "?")
+        return f"{'1 x ' * (task == 'anomaly')}{steps} x {channels}", None
     x = shapes.get("x_train", shapes.get("x"))
-    test = f"+{shapes['x_test'][0]}" if "x_test" in shapes else ""
+    test = "".join(f"+{count}" for count in shapes.get("x_test", ())[:1])
     classes = shapes["classes"][0] if len(shapes.get("classes", ())) == 1 else None
     return f"{x[0]}{test} x {' x '.join(map(str, x[1:]))}" if x else "?", classes
 
@@ -168,13 +176,10 @@ def _stored(path: Path) -> tuple[str, int | None]:
 def _anomaly(folder: Path | None) -> Iterator[Entry]:
     found = found_archives(folder)
     for name in ANOMALY_ARCHIVES:
-        licence = _ANOMALY_LICENCES.get(name, "not stated")
-        if name in found:
-            data = load_anomaly(name, folder)
-            shape = f"{len(data.series)} x {sum(len(one.values) for one in data.series)} x {data.channels}"
-            yield Entry(name, "anomaly", shape, None, licence, found[name], "here")
-        else:
-            yield Entry(name, "anomaly", "?", None, licence, "files put in the data folder", "by hand")
+        source, series = found.get(name, ("files put in the data folder", None))
+        state: State = "by hand" if name not in found else "damaged" if series == 0 else "here"
+        shape = f"{series or '?'} x ? x {_ANOMALY_CHANNELS[name]}"
+        yield Entry(name, "anomaly", shape, None, _ANOMALY_LICENCES.get(name, "not stated"), source, state)
 
 
 def _packaged() -> Iterator[Entry]:
@@ -184,19 +189,43 @@ def _packaged() -> Iterator[Entry]:
         yield Entry(name, task, shape, form.classes or None, _ARCHIVE_LICENCE, packaged_source(), "here")
 
 
-def _built() -> Iterator[Entry]:
+def _built(folder: Path | None) -> Iterator[Entry]:
+    files = _names(folder, tfds_folder() / "downloads" / "manual")
     for name, spec in SPECS.items():
-        state: State = "here" if is_prepared(name) else "download"
+        state, source = _put(files, spec)
+        if is_prepared(name):
+            state, source = "here", built_source(name)
         verified = all(file.sha256 for file in spec.sources[0].files)
-        yield Entry(name, spec.task, _shape(spec), _classes(spec), spec.licence, built_source(name), state, verified)
+        yield Entry(name, spec.task, _shape(spec), _classes(spec), spec.licence, source, state, verified)
 
 
-def _archives() -> Iterator[Entry]:
+def _put(files: list[Counter[str]], spec: Spec) -> tuple[State, str]:
+    """State and source by the files of a set that were put somewhere by hand."""
+    for source in spec.sources:
+        names = [[name for name in (file.name, *file.also) if any(own[name] for own in files)] for file in source.files]
+        twice = [name for found in names for name in found if any(own[name] > 1 for own in files)]
+        if twice:
+            return "damaged", f"{twice[0]} more than once"
+        if all(names):
+            return "here", f"made of {', '.join(found[0] for found in names)}"
+    return "download", built_source(spec.name)
+
+
+def _names(*folders: Path | None) -> list[Counter[str]]:
+    """How often each folder, with its sub-folders, has a file of a name; nothing where it may not be looked into."""
+    return [Counter(name for _, _, names in os.walk(folder or "") for name in names) for folder in folders]
+
+
+def _archives(folder: Path | None) -> Iterator[Entry]:
+    (files,) = _names(folder)
     for name in archive_names():
         about = facts(name)
         shape = f"{about.n_train}+{about.n_test} x {about.length or 'varies'} x {about.channels}"
+        packed, source = f"{name}.zip", f"{about.archive} archive"
         state: State = "here" if is_downloaded(name) else "download"
-        source = f"{about.archive} archive"
+        if files[packed]:
+            more = " more than once" if files[packed] > 1 else ""
+            state, source = ("damaged" if more else "here"), f"zip file {packed}{more}"
         yield Entry(name, "classify", shape, about.classes, _ARCHIVE_LICENCE, source, state, verified=False)
 
 

@@ -1,5 +1,6 @@
 """Published sets that are downloaded at first use: where they are kept, what is shown meanwhile, how they are read."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,7 +70,8 @@ def archive_cache() -> Path:
 
 def is_downloaded(name: str) -> bool:
     """Whether the archives' set of that name is in the cache."""
-    return (archive_cache() / f"{name}.zip").is_file()
+    # A folder that may not be looked into has nothing; Path.is_file would raise.
+    return os.path.isfile(archive_cache() / f"{name}.zip")
 
 
 @contextmanager

@@ -70,19 +70,23 @@ def fetch(urls: Sequence[str], target: Path, sha256: str | None = None, progress
         raise InputError(f"sha256: found {sha256!r}, want 64 hexadecimal digits")
     if target.is_dir():
         raise InputError(f"target: found a folder at {target}, want the name of a file")
+    record, part, state = (target.with_name(target.name + end) for end in (".sha256", ".part", ".part.json"))
+    # A cache that is shared may be closed: what lies in it is taken without a lock, which is a file too.
+    closed = target.parent.is_dir() and not os.access(target.parent, os.W_OK | os.X_OK)
+    if closed and (found := _kept(target, _wanted(record, sha256))):
+        return found
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f"target: found no folder at {target.parent} and none can be made ({error.strerror})"
         ) from error
-    if not os.access(target.parent, os.W_OK | os.X_OK):
+    if closed:
         raise InputError(f"target: found the folder {target.parent} closed, want one that can be written to")
-    record, part, state = (target.with_name(target.name + end) for end in (".sha256", ".part", ".part.json"))
     with FileLock(f"{target}.lock"):
-        wanted = sha256.lower() if sha256 is not None else record.read_text().strip() if record.is_file() else None
+        wanted = _wanted(record, sha256)
         advice = "" if sha256 is not None else f" (delete {record.name} to accept another file)"
-        if target.is_file() and wanted in (None, found := _hash(target)):
+        if found := _kept(target, wanted):
             _keep(record, found, sha256)
             return found
         causes = []
@@ -124,6 +128,18 @@ def _is_web(url: str) -> bool:
         return urlsplit(url).scheme in ("http", "https") and bool(urlsplit(url).netloc)
     except ValueError:
         return False
+
+
+def _wanted(record: Path, given: str | None) -> str | None:
+    """The hash that the file must have: the given one, or that of the first download."""
+    if given is not None:
+        return given.lower()
+    return record.read_text().strip() if record.is_file() else None
+
+
+def _kept(target: Path, wanted: str | None) -> str | None:
+    """The hash of the finished file, if it is there and has the wanted one."""
+    return found if target.is_file() and wanted in (None, found := _hash(target)) else None
 
 
 def _hash(path: Path) -> str:

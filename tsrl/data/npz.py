@@ -108,19 +108,22 @@ def stored_keys(path: Path) -> list[str]:
 
 
 def stored_forms(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """Key -> shape and type of each array of an .npz file, whose values are not read.
+    """Key -> shape and type of each array of an .npz file, whose values are not read; other members are left out.
 
     Raises:
-      InputError: not a zip file, or an array without numpy's header.
+      InputError: not a zip file, or an array with a damaged header.
     """
+    headers = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+    start = len(np.lib.format.MAGIC_PREFIX)
     found = {}
     with readable(npz_source(path), _DAMAGED_FILE), zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             with archive.open(name) as member:
-                version = np.lib.format.read_magic(member)
-                header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-                shape, _, dtype = header[version](member)
-                found[name.removesuffix(".npy")] = (shape, dtype)
+                magic = member.read(start + 2)
+                # A third version is that of records, which no set is made of.
+                if magic[:start] == np.lib.format.MAGIC_PREFIX and magic[start:] in (b"\1\0", b"\2\0"):
+                    shape, _, dtype = headers[magic[start]](member)
+                    found[name.removesuffix(".npy")] = (shape, dtype)
     return found
 
 

@@ -114,6 +114,7 @@ def describe(config: Config, data: AnomalySet) -> dict[str, Any]:
         "delay": config.anomaly.delay,
         "window": config.anomaly.window,
         **(told if config.anomaly.difference else {}),
+        **data.about,
     }
 
 

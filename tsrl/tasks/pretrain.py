@@ -8,13 +8,10 @@ import numpy as np
 from tsrl.config import Config
 from tsrl.data.named import load as load_series
 from tsrl.data.scaling import Scaler
-from tsrl.data.store import Store, is_store, open_store, store_scaler
+from tsrl.data.store import Store, is_store, open_store, store_sample, store_scaler
 from tsrl.embedder import Embedder
 from tsrl.report.schema import Row
 from tsrl.tasks.base import Scored, Source, Task, Training
-
-# Rows next to each other are in one row group of a store: a few places are read, not all of it.
-_PLACES, _ROWS = 8, 64
 
 
 class Pool(NamedTuple):
@@ -58,24 +55,16 @@ def describe(config: Config, data: Pool) -> dict[str, Any]:
     return {"name": data.name, "source": data.source, "n_train": len(data.x), "length": length, "channels": channels}
 
 
-def sample(count: int) -> np.ndarray:
-    """The rows whose embeddings are kept: at most 512, in at most eight places."""
-    if count <= _PLACES * _ROWS:
-        return np.arange(count)
-    starts = np.linspace(0, count - _ROWS, _PLACES).astype(int)
-    return np.unique(starts[:, None] + np.arange(_ROWS))
-
-
 def score(config: Config, data: Pool, embedder: Embedder, source: Source) -> Scored:
     """No scores; the embeddings of a sample of the series, whose health the report tells."""
-    rows = sample(len(data.x))
+    rows = store_sample(len(data.x))
     x = data.x.take(rows) if isinstance(data.x, Store) else data.x[rows]
     return Scored([], {"z": embedder.embed(x)})
 
 
 def labels(config: Config, data: Pool) -> dict[str, np.ndarray]:
     """Which rows the embeddings are of, and their ids."""
-    rows = sample(len(data.x))
+    rows = store_sample(len(data.x))
     return {"rows": rows} | ({} if data.ids is None else {"ids": data.ids[rows]})
 
 

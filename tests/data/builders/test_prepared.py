@@ -145,6 +145,27 @@ def test_no_address_works(small, root):
     assert kept(root / "tsrl_exchange") == []
 
 
+def test_a_folder_that_cannot_be_made(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "file" / "x"))
+    assert not is_prepared("ETTh1")
+    with pytest.raises(InputError, match=r"^TFDS_DATA_DIR: found no way to prepare ETTh1 in .*Not a directory.*want a"):
+        prepare("ETTh1")
+
+
+def test_a_folder_that_cannot_be_written_to(monkeypatch, small, local_web):
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied", "info.json")
+
+    from tsrl.data.builders.tfds_builders import PublishedBuilder
+
+    local_web.pages["/x"] = Page(TEXT)
+    small(local_web.address + "/x")
+    monkeypatch.setattr(PublishedBuilder, "download_and_prepare", refuse)
+    with pytest.raises(InputError, match=r"^TFDS_DATA_DIR: .*Permission denied: 'info\.json'"):
+        prepare("Exchange")
+
+
 KILLED = """
 import os, sys
 from pathlib import Path

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsrl.data.store.order import block_order, process_shard, shuffled_order
+from tsrl.data.store.order import block_order, process_shard, shuffled_order, store_sample
 from tsrl.errors import InputError
 
 
@@ -81,3 +81,12 @@ def test_slices_of_the_processes_are_the_batches_of_one(processes):
 def test_slices_that_do_not_exist_are_refused(index, count, message):
     with pytest.raises(InputError, match=re.escape(message)):
         process_shard(shuffled_order(0, 0, 40, 6), index, count)
+
+
+@pytest.mark.parametrize("count", [1, 512, 513, 5_000, 10**6])
+def test_the_sample_is_bounded_and_inside(count):
+    rows = store_sample(count)
+    assert len(rows) == len(set(rows.tolist())) == min(count, len(rows)) <= 512
+    assert rows.min() == 0
+    assert rows.max() == count - 1
+    assert len(rows) == count or len(rows) > 448

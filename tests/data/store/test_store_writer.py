@@ -59,6 +59,35 @@ def test_an_interruption_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_folder_beside_it_is_touched(tmp_path):
+    (tmp_path / "corpus.tmp").mkdir()
+    (tmp_path / "corpus.tmp" / "notes.txt").write_text("mine")
+    folder = write_store(tmp_path / "corpus", [X])
+    assert (tmp_path / "corpus.tmp" / "notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "corpus.tmp"]
+    # Others may read what the umask lets them.
+    (tmp_path / "plain").mkdir()
+    assert folder.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_of_two_writers_the_first_to_end_wins(tmp_path):
+    def batches():
+        yield X
+        write_store(tmp_path / "x", [X[:3]])
+        yield X
+
+    with pytest.raises(InputError, match="want one that is not there yet"):
+        write_store(tmp_path / "x", batches(), rows_per_group=3)
+    assert len(open_store(tmp_path / "x")) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"folder: found no way to make .*x"):
+        write_store(tmp_path / "file" / "x", [X])
+
+
 def test_nothing_is_written_over(tmp_path):
     write_store(tmp_path / "x", [X])
     with pytest.raises(InputError, match=r"folder: found .*x, want one that is not there yet"):

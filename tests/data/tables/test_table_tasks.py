@@ -148,11 +148,15 @@ def test_a_merged_step_is_labelled_if_one_of_its_rows_is(tmp_path):
 
 WRONG = {
     "no label": (anomalies(), Table(), "found no column for label in a long table"),
-    "broken": (anomalies((0, 0.5, 0, 1, 0, 0)), Table(label="odd"), "label of .*: found 0.5 at step 1, want whole"),
-    "negative": (anomalies((0, -1, 0, 1, 0, 0)), Table(label="odd"), "found -1.0 at step 1, want whole numbers"),
-    "empty": (anomalies((0, None, 0, 1, 0, 0)), Table(label="odd"), "found nan at step 1, want whole numbers"),
-    "text": (anomalies(list("aabbaa")), Table(label="odd"), "label: found 'odd' among the columns of numbers"),
-    "alone": (anomalies().select(["odd"]), Table(label="odd"), "want it there, and a channel beside it"),
+    "broken": (
+        anomalies((0, 0.5, 0, 1, 0, 0)),
+        Table(label="odd"),
+        "column 'odd' .label.: found 0.5 in row 1, want whole",
+    ),
+    "negative": (anomalies((0, -1, 0, 1, 0, 0)), Table(label="odd"), "found -1.0 in row 1, want whole numbers"),
+    "empty": (anomalies((0, None, 0, 1, 0, 0)), Table(label="odd"), "found no value in row 1, want whole numbers"),
+    "text": (anomalies(list("aabbaa")), Table(label="odd"), "column 'odd': found 'a' in row 0, want numbers"),
+    "alone": (anomalies().select(["odd"]), Table(label="odd"), r"found no column of numbers beside \['odd'\]"),
 }
 
 

@@ -1,9 +1,22 @@
 """Labelled anomalies by name: NAB, SMAP, MSL, the UCR anomaly archive, KPI, Yahoo S5, or the user's own file."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from tsrl.data.anomaly.files import file_trees
-from tsrl.data.anomaly.readers import MARKS, read_kpi, read_nab, read_own, read_spacecraft, read_ucr, read_yahoo
+from tsrl.data.anomaly.readers import (
+    MARKS,
+    NAB_WINDOWS,
+    SERIES,
+    read_kpi,
+    read_nab,
+    read_own,
+    read_spacecraft,
+    read_ucr,
+    read_yahoo,
+)
 from tsrl.data.anomaly.series import AnomalySeries, AnomalySet, ranges
 from tsrl.data.locate import (
     DATA_DIR_VARIABLE,
@@ -14,7 +27,7 @@ from tsrl.data.locate import (
     stem_of,
     suffix_of,
 )
-from tsrl.data.tables.settings import Table
+from tsrl.data.tables.settings import Table, check_unused
 from tsrl.errors import InputError, nearest
 
 __all__ = ["ARCHIVES", "AnomalySeries", "AnomalySet", "found_archives", "load_anomaly", "ranges"]
@@ -60,7 +73,7 @@ def load_anomaly(
     """
     if not 0 < train_fraction < 1:
         raise InputError(f"train_fraction: found {train_fraction}, want between 0 and 1")
-    name = str(name_or_path)
+    name, table = str(name_or_path), table or Table()
     archive, _, part = name.partition("/")
     if archive not in ARCHIVES:
         path = locate(name, data_dir, SUFFIXES)
@@ -68,11 +81,13 @@ def load_anomaly(
             known = {*ARCHIVES, *named_files(data_folder(data_dir), SUFFIXES)}
             raise InputError(f"dataset: found {name!r} nowhere; {nearest(name, known)}")
         if suffix_of(path.name, SUFFIXES) == ".npz":
+            check_unused(table, "a .npz file")
             return _set(path.stem, *read_own(path, train_fraction))
         # pyarrow takes a while to import, and is needed for tables alone.
         from tsrl.data.anomaly.table import read_anomaly_table
 
-        return _set(stem_of(path, SUFFIXES), *read_anomaly_table(path, table or Table(), train_fraction))
+        return _set(stem_of(path, SUFFIXES), *read_anomaly_table(path, table, train_fraction))
+    check_unused(table, name)
     folder = data_folder(data_dir)
     if folder is None:
         raise InputError(f"dataset: found {name!r} without a data folder, want --data-dir or {DATA_DIR_VARIABLE}")
@@ -84,17 +99,46 @@ def load_anomaly(
     return _set(name, *read_ucr(file_trees(folder), part))
 
 
-def found_archives(folder: Path | None) -> dict[str, str]:
-    """The archives whose files are in the data folder, by a file that each has: name -> where, in words."""
+class Found(NamedTuple):
+    """An archive in the data folder.
+
+    Attributes:
+      source: where, in words.
+      series: how many, by the names of its files; None where these do not tell, 0 where it is damaged or incomplete.
+    """
+
+    source: str
+    series: int | None
+
+
+def found_archives(folder: Path | None) -> dict[str, Found]:
+    """The archives whose files are in the data folder, by a file that each has; none of their values is read."""
     trees = [] if folder is None else file_trees(folder)
-    found = {
-        archive: files.source
-        for files in reversed(trees)
-        for archive, mark in MARKS.items()
-        if any(map(mark.fullmatch, files.names))
-    }
-    return {archive: found[archive] for archive in ARCHIVES if archive in found}
+    found = {}
+    for archive in ARCHIVES:
+        marks = ((files, name) for files in trees for name in files.names if MARKS[archive].fullmatch(name))
+        here, mark = next(marks, (None, ""))
+        closed = [files for files in trees[1:] if not files.names and files.source.endswith(f" {archive}.zip")]
+        if here is not None:
+            names = [name for files in trees for name in files.names]
+            if archive == "NAB":
+                root = mark.removesuffix(NAB_WINDOWS)
+                names = [name.removeprefix(root) for name in here.names if name.startswith(root)]
+            found[archive] = Found(here.source, _count(archive, names))
+        elif closed:
+            found[archive] = Found(closed[0].source, 0)
+    return found
 
 
-def _set(name: str, source: str, series: list[AnomalySeries]) -> AnomalySet:
-    return AnomalySet(name, source, tuple(series))
+def _count(archive: str, names: list[str]) -> int | None:
+    if archive not in SERIES:
+        return None
+    series = {match.groups() for name in names if (match := SERIES[archive].fullmatch(name))}
+    # The table that the two spacecraft share stands beside files that do not say whose they are.
+    return None if not series and archive in ("SMAP", "MSL") else len(series)
+
+
+def _set(
+    name: str, source: str, series: list[AnomalySeries], about: Mapping[str, Any] = MappingProxyType({})
+) -> AnomalySet:
+    return AnomalySet(name, source, tuple(series), about)

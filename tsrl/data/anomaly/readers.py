@@ -14,7 +14,7 @@ from tsrl.data.npz import npz_source
 from tsrl.errors import InputError
 
 _OWN_KEYS = ("values", "labels", "timestamps", "train_stop")
-_NAB_WINDOWS = "labels/combined_windows.json"
+NAB_WINDOWS = "labels/combined_windows.json"
 _SPACECRAFT_LABELS = "labeled_anomalies.csv"
 # 135_UCR_Anomaly_InternalBleeding16_1200_4187_4199.txt: steps to train on, then the range.
 _UCR_FILE = re.compile(r"(?:.*/)?(\d+_UCR_Anomaly_[^/]+?)_(\d+)_(\d+)_(\d+)\.txt")
@@ -23,10 +23,17 @@ _KPI_FILE = "phase2_train.csv"
 _YAHOO_FILE = re.compile(r"(?:.*/)?(A[1-4])Benchmark/(real_\d+|synthetic_\d+|A[34]Benchmark-TS\d+)\.csv")
 # A file that only this archive has.
 MARKS = {
-    "NAB": re.compile(rf"(?:.*/)?{re.escape(_NAB_WINDOWS)}"),
+    "NAB": re.compile(rf"(?:.*/)?{re.escape(NAB_WINDOWS)}"),
     **{craft: re.compile(rf"{craft}__.+__label\.npy|(?:.*/)?{_SPACECRAFT_LABELS}") for craft in ("SMAP", "MSL")},
     "UCRAnomaly": _UCR_FILE,
     "KPI": re.compile(rf"(?:.*/)?{re.escape(_KPI_FILE)}"),
+    "Yahoo": _YAHOO_FILE,
+}
+# A file of each series, for archives whose files' names tell; NAB's as seen from the folder with its labels.
+SERIES = {
+    "NAB": re.compile(r"data/([^/]+/[^/]+)\.csv"),
+    **{craft: re.compile(rf"{craft}__(.+)__label\.npy") for craft in ("SMAP", "MSL")},
+    "UCRAnomaly": _UCR_FILE,
     "Yahoo": _YAHOO_FILE,
 }
 
@@ -36,10 +43,10 @@ def read_nab(trees: list[Files], part: str, train_fraction: float) -> tuple[str,
 
     Time stamps are taken as UTC. A row belongs to a window when its stamp lies between the window's two, ends included.
     """
-    files, name = only(trees, "NAB", lambda name: name == _NAB_WINDOWS or name.endswith("/" + _NAB_WINDOWS))
+    files, name = only(trees, "NAB", lambda name: name == NAB_WINDOWS or name.endswith("/" + NAB_WINDOWS))
     with parsed(f"{files.source}: {name}"):
         spans = {key: np.array(list(pairs), "datetime64[us]") for key, pairs in json.loads(files.text(name)).items()}
-    root = name.removesuffix(_NAB_WINDOWS)
+    root = name.removesuffix(NAB_WINDOWS)
     series = []
     for called in chosen_names([key.removesuffix(".csv") for key in spans], part, "NAB"):
         key = f"{called}.csv"

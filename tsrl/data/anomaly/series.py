@@ -1,7 +1,9 @@
 """Long series with labelled anomalous ranges, and sets of them; making one checks all of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -82,6 +84,7 @@ class AnomalySet:
       name: as asked for, for example "NAB/realKnownCause".
       source: in words; the same on every machine.
       series: at least one.
+      about: JSON values for the report: names of the channels, what was found in a table.
 
     Raises:
       InputError: no series, two of one name, or numbers of channels that differ.
@@ -90,6 +93,7 @@ class AnomalySet:
     name: str
     source: str
     series: tuple[AnomalySeries, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [series.name for series in self.series]

@@ -46,28 +46,40 @@ def prepare(name: str, manual: str | Path | None = None, progress: "Progress | N
       Where it is and what it was made of; at once if it is ready already.
 
     Raises:
-      InputError: no such set or folder, files that cannot be had or are not the published ones.
+      InputError: no such set or folder, a folder that cannot be written to, files that cannot be had or are not the
+        published ones.
     """
     spec = spec_of(name)
     if manual is not None and not Path(manual).is_dir():
         raise InputError(f"manual: found no folder at {manual}")
     folder = _folder(spec)
     if not is_prepared(name):
-        from filelock import FileLock
-
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent.with_name(f"{spec.builder}.lock")):
-            for left in folder.parent.glob("incomplete.*"):  # a process was killed here
-                shutil.rmtree(left)
-            import tensorflow_datasets as tfds
-
-            builder = _builder(spec)
-            builder.progress = progress
-            manual_dir = None if manual is None else str(Path(manual).resolve())
-            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
+        try:
+            _prepare(spec, manual, progress)
+        except OSError as error:
+            raise InputError(
+                f"TFDS_DATA_DIR: found no way to prepare {name} in {tfds_folder()} ({error}), want a folder that can "
+                "be written to"
+            ) from error
     with _reading(spec):
         files = _builder(spec).info.metadata["files"]
         return Prepared(folder, {file: (known["sha256"], known["state"]) for file, known in files.items()})
+
+
+def _prepare(spec: Spec, manual: str | Path | None, progress: "Progress | None") -> None:
+    from filelock import FileLock
+
+    made = _folder(spec).parent
+    made.mkdir(parents=True, exist_ok=True)
+    with FileLock(made.with_name(f"{spec.builder}.lock")):
+        for left in made.glob("incomplete.*"):  # a process was killed here
+            shutil.rmtree(left)
+        import tensorflow_datasets as tfds
+
+        builder = _builder(spec)
+        builder.progress = progress
+        manual_dir = None if manual is None else str(Path(manual).resolve())
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
 
 
 def is_prepared(name: str) -> bool:
@@ -76,7 +88,8 @@ def is_prepared(name: str) -> bool:
     Raises:
       InputError: no such set.
     """
-    return (_folder(spec_of(name)) / "dataset_info.json").is_file()
+    # A folder that may not be looked into has nothing; Path.is_file would raise.
+    return os.path.isfile(_folder(spec_of(name)) / "dataset_info.json")
 
 
 def read_forecasting(name: str) -> Series:

@@ -4,6 +4,9 @@ import numpy as np
 
 from tsrl.errors import InputError
 
+# Of `store_sample`.
+_PLACES, _ROWS = 8, 64
+
 
 def shuffled_order(seed: int, epoch: int, rows: int, batch_size: int) -> np.ndarray:
     """One pass over the data set in random batches, `[steps, B]` int32; an incomplete last batch is dropped."""
@@ -41,6 +44,21 @@ def block_order(seed: int, epoch: int, starts: np.ndarray, window: int, batch_si
         order[filled : filled + len(block)] = random.permutation(block)
         filled += len(block)
     return _batches(order, batch_size)
+
+
+def store_sample(count: int) -> np.ndarray:
+    """Rows to look at: at most 512, in at most eight places, for rows next to each other are in one row group.
+
+    Args:
+      count: N, the rows there are.
+
+    Returns:
+      Row numbers in rising order, the first and the last row among them.
+    """
+    if count <= _PLACES * _ROWS:
+        return np.arange(count)
+    starts = np.linspace(0, count - _ROWS, _PLACES).astype(int)
+    return np.unique(starts[:, None] + np.arange(_ROWS))
 
 
 def process_shard(order: np.ndarray, process_index: int, process_count: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def write_store(
       The folder.
 
     Raises:
-      InputError: the folder exists, no batch, wrong series, or batches that differ in channels. Nothing is left then.
+      InputError: the folder exists or cannot be made, no batch, wrong series, or batches that differ in channels.
+        Nothing is left then.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -47,12 +49,17 @@ def write_store(
             raise InputError(f"{name}: found {number}, want at least 1")
     if folder.exists():
         raise InputError(f"folder: found {folder}, want one that is not there yet")
-    fresh = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # It is closed to others, which the store inside it is not.
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"folder: found no way to make {folder} ({error.strerror})") from error
+    fresh = temporary / folder.name
     rows: dict[str, int] = {}
     length, writer = 0, None
     try:
+        fresh.mkdir()
         for number, group in enumerate(_groups(batches, rows_per_group)):
             length = max(length, *(series.shape[0] for series in group))
             if writer is None:
@@ -76,12 +83,16 @@ def write_store(
         if writer is not None:
             writer.close()
         (fresh / MANIFEST).write_text(json.dumps({"rows": rows, "length": length}, indent=1) + "\n", encoding="utf-8")
-        os.replace(fresh, folder)
+        try:
+            os.rename(fresh, folder)
+        except OSError as error:
+            raise InputError(f"folder: found {folder}, want one that is not there yet") from error
     except BaseException:
         if writer is not None:
             writer.close()
-        shutil.rmtree(fresh, ignore_errors=True)
         raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 
