@@ -112,7 +112,7 @@ def test_a_published_set_is_cited(here, capsys):
             ["show", "shops.csv", "--task", "forecast", "--table.time", "day"],
             "found the series and time of another row",
         ),
-        (["show", "ETTh1", "--table.delimiter", ";"], "table.delimiter: found ';' for a .csv file"),
+        (["show", "ETTh1", "--table.delimiter", ";"], "table.delimiter: found ';' for the published set ETTh1"),
         (["show", "absent.npz"], "error: dataset: found no file at absent.npz"),
         (["show", "shops.csv", "--table.id", "shp"], "did you mean shop"),
         (["show", "shops", "--data-dir", "nowhere"], "error: data_dir: found no folder at nowhere"),

@@ -123,7 +123,7 @@ def test_a_named_set_is_prepared_at_first_use(named_sets):
     one = load_forecast("Rate", table=Table(values=("q",)))
     assert one.columns == ("q",)
     np.testing.assert_array_equal(one.values, data.values[:, 1:])
-    with pytest.raises(InputError, match=r"^table.time: found 'date' for a published set .*, which is no table"):
+    with pytest.raises(InputError, match=r"^table.time: found 'date' for the published set Rate, which is no table"):
         load_forecast("Rate", table=Table(time="date"))
     named_sets.pages.clear()
     assert load_forecast("Rate").fingerprint() == data.fingerprint()

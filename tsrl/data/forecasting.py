@@ -170,7 +170,7 @@ def load_forecast(
         found = read_forecast_file(path, table, stem in built_names() or stem in FILES.values())
         return ForecastSet(stem if suffix_of(name, SUFFIXES) else name, *found)
     if name in built_names():
-        check_unused(table, "a published set that is prepared already", ("values",))
+        check_unused(table, f"the published set {name}", ("values",))
         built = built_forecast(name, data_folder(data_dir))
         picked = chosen(name, built.values, built.columns, table.values)
         return ForecastSet(name, built_source(name), time=built.time, **picked)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyarrow import csv
+from pyarrow import csv, parquet
 
 from tsrl.data.anomaly import load_anomaly
 from tsrl.data.tables.settings import Table

@@ -27,8 +27,9 @@ def read_anomaly_table(
     Args:
       path: of the file.
       settings: what its columns mean; `label` names the column of whole numbers, 0 = normal, ranges that touch have
-        different ones, or of true and false. Where steps are merged (duplicates, resampling), one that was labelled labels the merged one:
-        the largest label counts, whatever is made of the values. `split` says "train" or "test" of each step.
+        different ones, or of true and false. Where steps are merged (duplicates, resampling), one that was labelled
+        labels the merged one: the largest label counts, whatever is made of the values. `split` says "train" or "test"
+        of each step.
       train_fraction: share of each series to train on, where `split` names no column.
 
     Returns:
