@@ -196,3 +196,11 @@ def test_check_series_arguments():
     with pytest.raises(InputError, match=r"^x_test: found 0 time steps"):
         check_series(np.ones((2, 0, 1)), "x_test", min_length=1)
     assert check_series(np.ones((2, 1, 1)), min_length=1).shape == (2, 1, 1)
+
+
+def test_a_table_is_not_its_series():
+    class SeriesTable:
+        x = np.ones((2, 3, 1))
+
+    with pytest.raises(InputError, match=r"x: found SeriesTable, want .* of numbers: its attribute x"):
+        check_series(SeriesTable())

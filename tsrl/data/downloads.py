@@ -10,6 +10,7 @@ from tsrl.data.builders import is_prepared, prepare, read_classification, read_f
 from tsrl.data.builders.spec import Series
 from tsrl.data.dataset import Dataset
 from tsrl.data.fetch import Progress
+from tsrl.errors import InputError
 
 
 def built_series(name: str, folder: Path | None) -> Dataset:
@@ -59,7 +60,12 @@ def archive_set(name: str, folder: Path | None) -> Dataset:
     else:
         kept = archive_cache()
         with progress(name) as shown:
-            download_archive(name, kept, shown)
+            try:
+                download_archive(name, kept, shown)
+            except InputError as error:
+                raise InputError(
+                    f"{error}\n{name}.zip, or its two files, may be put into the data folder by hand"
+                ) from error
     return Dataset(name, f"{facts(name).archive} archive", *read_archive(name, kept))
 
 

@@ -97,10 +97,10 @@ def _read_published(path: Path, columns: Sequence[str]) -> Read:
     from tsrl.data.tables.time import stamps
 
     try:
-        read = read_source(path, [_DATE], "utf-8", ",")
+        read = read_source(path, [_DATE], Table())
     except InputError:
         # Weather's file is latin-1, in which every byte is a character.
-        read = read_source(path, [_DATE], "latin-1", ",")
+        read = read_source(path, [_DATE], Table(encoding="latin-1"))
     check_columns(read, {_DATE: "time"} | dict.fromkeys(columns, "values"))
     names = columns or [
         name

@@ -36,6 +36,8 @@ def check_series(x: Any, argument: str = "x", min_length: int = 2) -> np.ndarray
         ) from error
     shape = found.shape
     if found.dtype.kind not in "iuf":
+        if hasattr(x, "x"):
+            raise InputError(f"{argument}: found {type(x).__name__}, want [N, T, C] of numbers: its attribute x")
         raise InputError(f"{argument}: found dtype {found.dtype} in shape {shape}, want [N, T, C] of numbers")
     if found.ndim != 3:
         raise InputError(f"{argument}: found shape {shape}, want [N, T, C]{_RANK_HINTS.get(found.ndim, '')}")

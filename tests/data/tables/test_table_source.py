@@ -226,3 +226,11 @@ def test_any_bytes(tmp_path_factory, content):
         except InputError:
             continue
         assert table.x.shape[0] == 1
+
+
+def test_decimal_commas_and_further_spellings_of_nothing(tmp_path):
+    (tmp_path / "eu.csv").write_text("a;b\n1,5;?\n-2,25;3\n")
+    found = read_table(tmp_path / "eu.csv", delimiter=";", decimal=",", missing=("?",))
+    np.testing.assert_array_equal(found.x[0], np.array([[1.5, np.nan], [-2.25, 3]], np.float32))
+    with pytest.raises(InputError, match="decimal: found ',' for delimiter ',', want different ones"):
+        read_table(tmp_path / "eu.csv", decimal=",")

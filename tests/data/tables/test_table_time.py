@@ -182,3 +182,9 @@ def test_hours_over_the_clock_change_are_regular_in_utc_only():
     table = read(local, timezone="Europe/Berlin", irregular="error")
     assert table.time[0].tolist() == [hour.replace(tzinfo=None) for hour in hours]
     assert table.report.time_zone == "read in Europe/Berlin, turned into UTC"
+
+
+@pytest.mark.parametrize(("day", "alike"), [(19970101, True), (19971301, False), (20240131, True), (7, False)])
+def test_whole_numbers_that_look_like_dates_are_told(day, alike):
+    table = {"at": [day, day + 1], "v": [1.0, 2.0]}
+    assert ("time_format=%Y%m%d" in str(read_table(table, time="at").report)) == (alike and day % 100 < 31)

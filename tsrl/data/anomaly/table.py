@@ -45,7 +45,7 @@ def read_anomaly_table(
         raise InputError(f"group: found {settings.group!r}, but series with anomalies are not grouped, want none")
     roles = settings.roles
     texts = [column for column, role in roles.items() if role not in ("values", "label")]
-    read = read_source(path, texts, settings.encoding, settings.delimiter)
+    read = read_source(path, texts, settings)
     check_columns(read, roles)
     labels = _labels(read, settings.label)
     table = read_table(path, replace(settings, label=None, split=None))

@@ -75,7 +75,7 @@ def read_table(source: Any, settings: Table = _DEFAULT, /, **overrides: Any) -> 
     settings = _overridden(settings, overrides)
     roles = settings.roles
     texts = [column for column, role in roles.items() if role != "values"]
-    read = read_source(source, texts, settings.encoding, settings.delimiter)
+    read = read_source(source, texts, settings)
     check_columns(read, roles)
     free = [name for name in read.table.column_names if name not in texts]
     columns = settings.values or tuple(

@@ -40,6 +40,8 @@ class Table:
         digits.
       encoding: of a .csv file.
       delimiter: between the cells of a .csv file.
+      decimal: point of the numbers in a .csv file.
+      missing: further spellings of an empty cell in a .csv file, as in ?.
     """
 
     layout: Literal["long", "wide"] = "long"
@@ -58,6 +60,8 @@ class Table:
     time_format: str | None = None
     encoding: str = "utf-8"
     delimiter: str = ","
+    decimal: Literal[".", ","] = "."
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         hints = get_type_hints(Table)
@@ -68,6 +72,8 @@ class Table:
                 raise InputError(f"{field.name}: found {found!r}; {nearest(str(found), known)}")
         if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
             raise InputError(f"delimiter: found {self.delimiter!r}, want one character such as ';'")
+        if self.decimal == self.delimiter:
+            raise InputError(f"decimal: found {self.decimal!r} for delimiter {self.delimiter!r}, want different ones")
         if self.time is None or self.layout == "wide":
             for name in ("time", "every", "timezone", "time_format"):
                 if getattr(self, name) is not None:

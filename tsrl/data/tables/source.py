@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tsrl.data.anomaly.files import parsed
+from tsrl.data.tables.settings import Table
 from tsrl.errors import InputError, nearest
 
 # Cells of a .csv file in which nothing is, unless they are quoted in a column of text.
@@ -36,15 +37,14 @@ class Source(NamedTuple):
     from_text: bool = False
 
 
-def read_source(source: Any, texts: Sequence[str], encoding: str, delimiter: str) -> Source:
+def read_source(source: Any, texts: Sequence[str], settings: Table) -> Source:
     """Reads a table.
 
     Args:
       source: the path of a .csv, .csv.gz or .parquet file, a pandas or polars DataFrame, an Arrow table or anything
         else with `__arrow_c_stream__`, or a mapping from names to arrays `[R]`.
       texts: columns of a .csv file that are left as text.
-      encoding: of a .csv file.
-      delimiter: of a .csv file.
+      settings: how a .csv file is written.
 
     Returns:
       The table; an unnamed index of a data frame is the column "index".
@@ -53,7 +53,7 @@ def read_source(source: Any, texts: Sequence[str], encoding: str, delimiter: str
       InputError: no such file, another format, damage, a column twice, or no rows.
     """
     if isinstance(source, str | Path):
-        read = _read_file(Path(source).expanduser(), texts, encoding, delimiter)
+        read = _read_file(Path(source).expanduser(), texts, settings)
     elif isinstance(source, Mapping):
         read = Source("table", "table", _of_columns(source))
     elif hasattr(source, "__arrow_c_stream__"):
@@ -93,7 +93,7 @@ def _plain(array: pa.Array) -> pa.Array:
     return array.cast(pa.string()) if text else array
 
 
-def _read_file(path: Path, texts: Sequence[str], encoding: str, delimiter: str) -> Source:
+def _read_file(path: Path, texts: Sequence[str], settings: Table) -> Source:
     from pyarrow import csv, parquet
 
     if not path.is_file():
@@ -108,17 +108,18 @@ def _read_file(path: Path, texts: Sequence[str], encoding: str, delimiter: str) 
     ending = next((ending for ending in (".csv", ".csv.gz") if lower.endswith(ending)), None)
     if ending is None:
         raise InputError(f"source: found {path.name}, want a .csv, .csv.gz or .parquet file")
-    source = f"csv file {path.name}"
+    source, encoding = f"csv file {path.name}", settings.encoding
     convert = csv.ConvertOptions(
         column_types={name: pa.string() for name in texts},
-        null_values=list(MISSING),
+        null_values=[*MISSING, *settings.missing],
+        decimal_point=settings.decimal,
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
     with parsed(source):
         try:
             table = csv.read_csv(
-                path, csv.ReadOptions(encoding=encoding), csv.ParseOptions(delimiter=delimiter), convert
+                path, csv.ReadOptions(encoding=encoding), csv.ParseOptions(delimiter=settings.delimiter), convert
             )
             columns = zip(table.column_names, table.schema.types, strict=True)
             unreadable = [name for name, kind in columns if pa.types.is_binary(kind)]

@@ -24,6 +24,7 @@ _SHORT_YEAR = r"^\d{1,2}[./-]\d{1,2}[./-]\d{1,2}([\sT]|$)"
 # No time stamp of a series is earlier: a smaller year is one of two digits that was read as it stands.
 _FIRST = int(np.datetime64("1000", "us").astype(np.int64))
 
+_LIKE_DATES = " that look like dates, which time_format=%Y%m%d reads"
 # Differences of larger whole numbers may not be whole numbers of 64 bits.
 _LARGEST = 2.0**62
 
@@ -83,7 +84,7 @@ def stamps(source: Source, settings: Table) -> Stamps:
                 raise InputError(
                     f"{what}: found {values[infinite[0]]} in {row_list(infinite)}, want numbers below 2^62"
                 )
-            return Stamps(values, False, None, "numbers")
+            return Stamps(values, False, None, "numbers" + (_LIKE_DATES if _like_dates(values) else ""))
         if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             raise InputError(f"{what}: found {kind} values, want dates or numbers")
         offsets = pa.types.is_timestamp(kind) and kind.tz is not None
@@ -158,6 +159,13 @@ def _localised(column: pa.ChunkedArray, zone: str, what: str) -> pa.ChunkedArray
                 f"{zone} {wrong}, want stamps with an offset such as +01:00"
             )
     raise AssertionError("every doubtful row is skipped or repeated")
+
+
+def _like_dates(values: np.ndarray) -> bool:
+    """Whether all numbers could be dates such as 19970131."""
+    year, month, day = values // 10_000, values // 100 % 100, values % 100
+    plausible = (year >= 1900) & (year <= 2100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    return bool(plausible.all()) and values.dtype.kind == "i"
 
 
 def wall_clock(time: np.ndarray, zone: str) -> np.ndarray:
