@@ -1,5 +1,6 @@
 """Sets that are not here are downloaded at first use, and once."""
 
+import hashlib
 import zipfile
 
 import numpy as np
@@ -42,16 +43,18 @@ def archive(nothing_here, local_web, monkeypatch):
     return local_web
 
 
-def test_an_archive_set_is_downloaded_once(archive, nothing_here, capsys):
+def test_an_archive_set_is_downloaded_once(archive, nothing_here, capsys, caplog):
     pytest.importorskip("aeon")
     assert not is_downloaded("Toy")
     data = load("Toy")
+    digest = hashlib.sha256(archive.pages["/Toy.zip"].body).hexdigest()
+    assert caplog.messages == [f"Toy.zip: sha256 {digest}, unverified: no published checksum is known"]
     np.testing.assert_array_equal(data.x_train, X)
     assert (data.source, data.classes, data.y_test.tolist()) == ("UEA archive", ("a", "b"), [1, 0])
     assert is_downloaded("Toy")
     archive.pages.clear()
     assert load("Toy").fingerprint() == data.fingerprint()
-    assert len(archive.requests) == 1
+    assert len(archive.requests) == len(caplog.messages) == 1
     assert capsys.readouterr().out == ""
     # An own file of that name comes first, and so does the zip file in the data folder.
     folder = nothing_here / "own"
@@ -64,9 +67,7 @@ def test_an_archive_set_is_downloaded_once(archive, nothing_here, capsys):
 
 def test_a_download_that_fails_says_what_to_do(archive, nothing_here):
     archive.pages.clear()
-    with pytest.raises(
-        InputError, match=r"(?s)Toy.zip.*404.*Toy.zip, or its two files, may be put"
-    ):
+    with pytest.raises(InputError, match=r"(?s)Toy.zip.*404.*Toy.zip, or its two files, may be put"):
         load("Toy")
     assert not is_downloaded("Toy")
 
@@ -111,8 +112,9 @@ def named_sets(nothing_here, local_web, monkeypatch):
     return local_web
 
 
-def test_a_named_set_is_prepared_at_first_use(named_sets):
+def test_a_named_set_is_prepared_at_first_use(named_sets, caplog):
     data = load_forecast("Rate")
+    assert [message.partition(":")[0] for message in caplog.messages] == ["rate.txt"]
     assert (data.values.shape, data.columns) == ((40, 2), ("p", "q"))
     assert data.source == "Rate, prepared from its published files"
     moves = load("Moves")

@@ -1,5 +1,6 @@
 """Published sets that are downloaded at first use: where they are kept, what is shown meanwhile, how they are read."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from tsrl.data.builders.spec import Series
 from tsrl.data.dataset import Dataset
 from tsrl.data.fetch import Progress
 from tsrl.errors import InputError
+
+log = logging.getLogger("tsrl")
 
 
 def built_series(name: str, folder: Path | None) -> Dataset:
@@ -37,7 +40,9 @@ def built(name: str, folder: Path | None) -> None:
     """Prepares a set of `tsrl.data.builders`, with a progress bar, if it is not ready; arguments as `built_series`."""
     if not is_prepared(name):
         with progress(name) as shown:
-            prepare(name, folder, shown)
+            made = prepare(name, folder, shown)
+        for file, (sha256, state) in made.files.items():
+            _say(file, sha256, state)
 
 
 def built_source(name: str) -> str:
@@ -58,7 +63,7 @@ def archive_set(name: str, folder: Path | None) -> Dataset:
     if folder is not None and any(path.is_file() for path in folder.rglob(f"{name}.zip")):
         kept = folder
     else:
-        kept = archive_cache()
+        kept, fresh = archive_cache(), not is_downloaded(name)
         with progress(name) as shown:
             try:
                 download_archive(name, kept, shown)
@@ -66,7 +71,16 @@ def archive_set(name: str, folder: Path | None) -> Dataset:
                 raise InputError(
                     f"{error}\n{name}.zip, or its two files, may be put into the data folder by hand"
                 ) from error
+        if fresh:
+            _say(f"{name}.zip", (kept / f"{name}.zip.sha256").read_text().strip(), "unverified")
     return Dataset(name, f"{facts(name).archive} archive", *read_archive(name, kept))
+
+
+def _say(file: str, sha256: str, state: str) -> None:
+    if state == "unverified":
+        log.warning(
+            "%s: sha256 %s, unverified: no checksum was known; later downloads are held to this one", file, sha256
+        )
 
 
 def archive_cache() -> Path:
