@@ -78,9 +78,7 @@ def archive_set(name: str, folder: Path | None) -> Dataset:
 
 def _say(file: str, sha256: str, state: str) -> None:
     if state == "unverified":
-        log.warning(
-            "%s: sha256 %s, unverified: no checksum was known; later downloads are held to this one", file, sha256
-        )
+        log.warning("%s: sha256 %s, unverified: no published checksum is known", file, sha256)
 
 
 def archive_cache() -> Path:
