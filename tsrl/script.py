@@ -1,5 +1,6 @@
 """`main` of every experiment script: flags, exit codes, one data set or several, what is printed."""
 
+import ctypes
 import os
 import shlex
 import signal
@@ -19,6 +20,8 @@ from tsrl.report.comparison import comparison_tables
 from tsrl.report.table import results_tables
 from tsrl.suite import suite
 
+_M_ARENA_MAX = -8  # of glibc's malloc.h
+
 
 def main(
     default: Config, args: list[str] | None = None, prog: str | None = None, description: str | None = None
@@ -34,6 +37,7 @@ def main(
       prog: the command's name in help texts and in the report.
       description: the help's first words; default: the docstring of the script that runs.
     """
+    _share_arenas()
     args = sys.argv[1:] if args is None else args
     prog = prog or f"python {sys.argv[0]}"
     with _exit_codes():
@@ -44,6 +48,19 @@ def main(
                 code = 130 if report["stopped"] == signal.SIGINT else 0
                 _leave(f"stopped at step {report['step']}, saved; the same command resumes", code)
             _show(report)
+
+
+def _share_arenas() -> None:
+    """Lets all threads allocate from two arenas, where the C library is glibc and the user has not said otherwise.
+
+    It gives each thread an arena of its own, in which freed memory stays: compiling, which uses many threads, peaks a
+    sixth higher then. Training takes as long with two.
+    """
+    if os.name != "posix" or "MALLOC_ARENA_MAX" in os.environ:
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
 
 
 def evaluate(args: list[str]) -> None:

@@ -42,8 +42,7 @@ class Entry(NamedTuple):
       licence: as far as it is known; empty for the user's own files.
       source: where it would be read from, in words.
       state: "here": can be read now; "download": at first use; "by hand": the user gets the files and puts them in the
-        data folder; "damaged": it is there, but cannot be opened, is incomplete or
-        is there twice.
+        data folder; "damaged": it is there, but cannot be opened, is incomplete or is there twice.
       verified: whether what is downloaded is held to a known checksum, the first time too.
     """
 
