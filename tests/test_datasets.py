@@ -103,6 +103,15 @@ def test_a_published_set_is_cited(here, capsys):
     assert "zhou2021informer" in (here / "deep" / "page.html").read_text(encoding="utf-8")
 
 
+def test_without_plotly_there_is_no_page(here, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    code, out, _ = run(capsys, "show", "BasicMotions")
+    assert code == 0
+    assert "40 to train on + 40 to test on" in out
+    assert "page: not written, for it needs plotly: pip install 'tsrl[report]'" in out
+    assert not list(here.glob("runs/datasets/*.html"))
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [

@@ -177,10 +177,11 @@ def show_set(asked: Show) -> None:
         about |= {"cite": spec.citation}
     out = asked.out or Path("runs") / "datasets" / f"{data.name.replace('/', '-')}.html"
     out.parent.mkdir(parents=True, exist_ok=True)
+    written = str(out)
     try:
         write_dataset_page(out, data.name, about, found.channels, found.counts, found.picture, notes)
-    except ImportError as error:
-        raise InputError(f"page: found no plotly ({error}), want it for plots: pip install 'tsrl[report]'") from error
+    except ImportError:
+        written = "not written, for it needs plotly: pip install 'tsrl[report]'"
     console = Console()
     table = RichTable(show_header=False, box=None)
     for term, told in about.items():
@@ -189,7 +190,7 @@ def show_set(asked: Show) -> None:
     console.print(table)
     for line in notes:
         console.print(line, markup=False, highlight=False)
-    console.print(f"page: {out}", highlight=False, soft_wrap=True)
+    console.print(f"page: {written}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _read(asked: Show) -> Dataset | ForecastSet | RegressionSet | AnomalySet:
