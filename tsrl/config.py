@@ -270,9 +270,12 @@ def config_json(config: Config) -> dict[str, Any]:
     parts: dict[str, dict[str, Any]] = {
         "forecast": {"univariate": config.forecast.univariate, "split": config.forecast.split},
         "anomaly": {"train_fraction": config.anomaly.train_fraction, "difference": config.anomaly.difference},
-        "pretrain": dataclasses.asdict(config.pretrain),
+        # The rest is in the store's fingerprint.
+        "pretrain": {"scale": config.pretrain.scale},
     }
-    drawn = {"split": config.classify.split, "split_seed": config.classify.split_seed}
+    drawn: dict[str, Any] = {"split": config.classify.split}
+    if config.classify.split in ("grouped", "random"):
+        drawn["split_seed"] = config.classify.split_seed
     trained_on = parts.get(config.task, drawn)
     return {
         **model_json(config.method, config.encoder),

@@ -25,7 +25,7 @@ from tsrl.data.locate import data_folder, locate
 from tsrl.data.named import SUFFIXES, load
 from tsrl.data.regression import RegressionSet, load_regression
 from tsrl.data.store import is_store, open_store, store_sample, write_store
-from tsrl.data.tables.settings import Table
+from tsrl.data.tables.settings import Table, check_unused
 from tsrl.describe import described
 from tsrl.errors import InputError
 from tsrl.report.dataset_page import write_dataset_page
@@ -195,6 +195,7 @@ def show_set(asked: Show) -> None:
 
 def _read(asked: Show) -> Dataset | ForecastSet | RegressionSet | AnomalySet:
     if is_store(asked.name):
+        check_unused(asked.table, "a store")
         return _of_store(Path(asked.name))
     task = asked.task or _task(asked)
     if task == "forecast" and (asked.task or asked.table == Table() or asked.name in SPECS):

@@ -263,4 +263,6 @@ def pretrain(
     if fitted.stopped is not None:
         # The loop caught it to end in an orderly way; nothing was saved, so the caller is stopped as by any other code.
         signal.raise_signal(fitted.stopped)
+        # Reached where that signal is ignored, as in background jobs of a shell: the loop has ended all the same.
+        raise KeyboardInterrupt
     return _embedder(job, jax.tree.map(lambda leaf: np.asarray(leaf[0]), fitted.state))

@@ -1,6 +1,7 @@
 """`main` of every experiment script: flags, exit codes, one data set or several, what is printed."""
 
 import ctypes
+import errno
 import os
 import shlex
 import signal
@@ -84,7 +85,7 @@ def datasets(args: list[str]) -> None:
     """
     from tsrl.datasets import main as command
 
-    with _exit_codes():
+    with _exit_codes("the same command starts anew; a download goes on where it was", 143):
         command(args)
 
 
@@ -107,8 +108,13 @@ def _leave(message: str, code: int) -> NoReturn:
 
 
 @contextmanager
-def _exit_codes() -> Iterator[None]:
-    """Turns what a user can cause into a message and an exit code."""
+def _exit_codes(resumes: str = "the same command resumes", terminated: int = 0) -> Iterator[None]:
+    """Turns what a user can cause into a message and an exit code.
+
+    Args:
+      resumes: what the same command would do after a stop.
+      terminated: the exit code after SIGTERM.
+    """
     try:
         with _terminated_by_exception():
             yield
@@ -117,17 +123,19 @@ def _exit_codes() -> Iterator[None]:
     except TrainingDiverged as error:
         _leave(f"stopped: {error}", 1)
     except KeyboardInterrupt:
-        _leave("stopped; the same command resumes", 130)
+        _leave(f"stopped; {resumes}", 130)
     except _Terminated:
-        _leave("stopped; the same command resumes", 0)
+        _leave(f"stopped; {resumes}", terminated)
     except BrokenPipeError:
         # Whoever read the output has enough; Python would complain once more when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except OSError as error:
-        if error.filename is None:
+        # Of what a user can mend: a place that cannot be written to, a full disk.
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        if error.filename is None and not full:
             raise
-        _leave(f"error: {error.filename}: {error.strerror}", 2)
+        _leave(f"error: {error.filename or 'writing'}: {error.strerror or error}", 2)
 
 
 class _Terminated(BaseException):

@@ -62,7 +62,7 @@ def test_a_store_trains_the_model_that_its_array_does(corpus, tmp_path):
 def test_settings_of_the_task(corpus, tmp_path):
     store, *_ = corpus
     config = replace(CONFIG, dataset=str(store), workdir=tmp_path / "raw", pretrain=Pretrain(scale=False))
-    assert experiment(config)["config"]["trained_on"] == {"scale": False, "channels": 0, "memory_mb": 64}
+    assert experiment(config)["config"]["trained_on"] == {"scale": False}
     assert tsrl.load(tmp_path / "raw").scaler is None
     with pytest.raises(InputError, match="want at most cache_bytes = 0"):
         experiment(replace(config, pretrain=Pretrain(memory_mb=0), workdir=tmp_path / "none"))

@@ -99,7 +99,8 @@ class Dataset:
             train, test = np.flatnonzero(~chosen), np.flatnonzero(chosen)
         if y is not None and (unseen := sorted(set(y[test].tolist()) - set(y[train].tolist()))):
             names = [self.classes[label] for label in unseen]
-            raise InputError(f"split: found no training rows of {names} with seed {seed}, want another seed or split")
+            which = "another split" if by == "time" else f"another seed than {seed}, or another split"
+            raise InputError(f"split: found no training rows of {names}, want {which}")
         parts: dict[str, Any] = {}
         rows: dict[str, np.ndarray] = {}
         for part, chosen_rows in (("train", train), ("test", test)):

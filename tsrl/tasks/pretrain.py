@@ -1,6 +1,8 @@
 """Pre-training alone: on series without labels, in memory or in a store larger than it; nothing is scored."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +11,7 @@ from tsrl.config import Config
 from tsrl.data.named import load as load_series
 from tsrl.data.scaling import Scaler
 from tsrl.data.store import Store, is_store, open_store, store_sample, store_scaler
+from tsrl.data.tables.settings import check_unused
 from tsrl.embedder import Embedder
 from tsrl.report.schema import Row
 from tsrl.tasks.base import Scored, Source, Task, Training
@@ -23,6 +26,7 @@ class Pool(NamedTuple):
       x: `[N, T, C]` float32, or a store of such series.
       fingerprint: hash of it.
       ids: `[N]` the user's own names of the series, or None.
+      about: JSON values for the report.
     """
 
     name: str
@@ -30,16 +34,18 @@ class Pool(NamedTuple):
     x: np.ndarray | Store
     fingerprint: str
     ids: np.ndarray | None = None
+    about: Mapping[str, Any] = MappingProxyType({})
 
 
 def load(config: Config) -> Pool:
     """A store, or the training part of a set of series."""
     path = Path(config.dataset).expanduser()
     if is_store(path):
+        check_unused(config.table, "a store")
         store = open_store(path, config.pretrain.channels or None, cache_bytes=config.pretrain.memory_mb * 2**20)
         return Pool(path.stem, f"Parquet store {path.name}", store, store.fingerprint)
     data = load_series(config.dataset, config.data_dir, config.table)
-    return Pool(data.name, data.source, data.x_train, data.fingerprint(), data.rows.get("id_train"))
+    return Pool(data.name, data.source, data.x_train, data.fingerprint(), data.rows.get("id_train"), data.about)
 
 
 def training(config: Config, data: Pool) -> Training:
@@ -52,7 +58,14 @@ def training(config: Config, data: Pool) -> Training:
 def describe(config: Config, data: Pool) -> dict[str, Any]:
     """The report's description of the set."""
     length, channels = (data.x.length, data.x.channels) if isinstance(data.x, Store) else data.x.shape[1:]
-    return {"name": data.name, "source": data.source, "n_train": len(data.x), "length": length, "channels": channels}
+    return {
+        "name": data.name,
+        "source": data.source,
+        "n_train": len(data.x),
+        "length": length,
+        "channels": channels,
+        **data.about,
+    }
 
 
 def score(config: Config, data: Pool, embedder: Embedder, source: Source) -> Scored:

@@ -38,7 +38,7 @@ def table_dataset(path: Path, settings: Table, numbers: bool = False) -> Dataset
         if own.labels is not None and numbers:
             # The column was read as text where the file has no types.
             with readable(f"{series.source}: column {settings.label!r} (label)", "cells that are no numbers"):
-                rows[f"number_{part}"] = own.labels.astype(np.float64)
+                rows[f"number_{part}"] = _numbers(own.labels, settings.decimal)
         elif own.labels is not None:
             stored[f"y_{part}"] = own.labels
         rows[f"id_{part}"] = own.ids
@@ -50,3 +50,7 @@ def table_dataset(path: Path, settings: Table, numbers: bool = False) -> Dataset
     about = {"columns": list(series.columns), "validation": series.report.as_dict()}
     arrays = arrange(stored, series.source)._replace(rows=rows)
     return Dataset(series.name, series.source, *arrays, about)
+
+
+def _numbers(labels: np.ndarray, decimal: str) -> np.ndarray:
+    return (np.char.replace(labels, decimal, ".") if labels.dtype.kind == "U" else labels).astype(np.float64)
