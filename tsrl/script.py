@@ -95,9 +95,8 @@ def _show(report: dict[str, Any]) -> None:
     for table in tables(report, console.width):
         console.print(table)
     if report.get("results") == [] and report["task"] != "pretrain":
-        console.print(
-            "no scores: the data set has no labels or no test part (--classify.split random draws one)", highlight=False
-        )
+        drawn = " (--classify.split random draws one)" if report["dataset"].get("split") == "published" else ""
+        console.print(f"no scores: the data set has no labels or no test part{drawn}", highlight=False)
     if "workdir" in report:
         console.print(f"run: {report['workdir']}", highlight=False, soft_wrap=True)
 

@@ -200,3 +200,16 @@ def test_an_npz_file_has_a_validation_split(tmp_path):
     np.savez(tmp_path / "bad.npz", **arrays, **labels | {"y_val": ["c", "a"]})
     with pytest.raises(InputError, match="y_val: found the label 'c', want one that y_train has"):
         load(tmp_path / "bad.npz")
+
+
+WRONG_KINDS = {
+    "start and end": {"start_train": np.array(["2020", "2021"], "datetime64[s]"), "end_train": [1, 2]},
+    "group": {"group_train": np.array(["a", None], object)},
+    "id": {"id_train": [1, 2], "id_test": ["a", "b"]},
+}
+
+
+@pytest.mark.parametrize("name", WRONG_KINDS)
+def test_what_is_known_of_rows_is_of_one_kind(name):
+    with pytest.raises(InputError, match=rf"words: {name}: found .*, want numbers, text or times in all parts"):
+        Dataset("toy", "words", np.ones((2, 4, 1)), x_test=np.ones((2, 4, 1)), rows=WRONG_KINDS[name])

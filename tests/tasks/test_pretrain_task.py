@@ -11,6 +11,7 @@ import tsrl
 from tsrl.config import Config, Pretrain, Train, options
 from tsrl.data.store import write_store
 from tsrl.data.synthetic import synthetic
+from tsrl.data.tables import Table
 from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
 from tsrl.experiment import experiment
@@ -88,3 +89,17 @@ def test_several_sets_are_not_compared(corpus, tmp_path):
     config = replace(CONFIG, datasets=f"{store},{array}", workdir=tmp_path / "both")
     assert [report["dataset"]["name"] for report in suite(config)] == ["store", "array"]
     assert not (tmp_path / "both" / "comparison.json").exists()
+
+
+def test_a_table_keeps_its_ids_and_its_validation_and_a_store_takes_no_settings(corpus, tmp_path):
+    rows = "".join(f"s{i},{step},{(i * step) % 7}\n" for i in range(600) for step in range(12))
+    (tmp_path / "own.csv").write_text("id,at,v\n" + rows)
+    table = Table(id="id", time="at")
+    config = replace(CONFIG, dataset=str(tmp_path / "own.csv"), table=table, workdir=tmp_path / "run")
+    report = experiment(config)
+    assert report["dataset"]["validation"]["series"] == 600
+    with np.load(tmp_path / "run" / "embeddings.npz") as kept:
+        assert kept["ids"].tolist() == [f"s{row}" for row in kept["rows"]]
+        assert kept["rows"][-1] == 599
+    with pytest.raises(InputError, match=r"table.id: found 'id' for a store, which is no table"):
+        experiment(replace(config, dataset=str(corpus[0]), workdir=tmp_path / "none"))

@@ -143,7 +143,21 @@ class Dataset:
                 raise InputError(
                     f"{self.source}: {key}: found shape {np.shape(values)}, want one {name} for each series"
                 )
+        self._check_kinds()
         self._keep("rows", {key: np.asarray(values) for key, values in self.rows.items()})
+
+    def _check_kinds(self) -> None:
+        """What is known of rows is compared over the parts, starts with ends: that takes values of one kind."""
+        kinds: dict[str, set[str]] = {}
+        for key, values in self.rows.items():
+            name, dtype = key.partition("_")[0], np.asarray(values).dtype
+            kind = "numbers" if dtype.kind in "biuf" else {"U": "text", "M": "times"}.get(dtype.kind, str(dtype))
+            kinds.setdefault("start" if name == "end" else name, set()).add(kind)
+        for name, found in kinds.items():
+            if len(found) > 1 or not found <= {"numbers", "text", "times"}:
+                what = "start and end" if name == "start" else name
+                told = f"found {' and '.join(sorted(found))}, want numbers, text or times in all parts"
+                raise InputError(f"{self.source}: {what}: {told}")
 
     def _keep(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

@@ -10,11 +10,14 @@ import pyarrow.parquet
 import pytest
 from set_files import ts_text
 
+from tsrl.config import Classify, Config, config_json, options
 from tsrl.data.anomaly import load_anomaly
 from tsrl.data.named import load
 from tsrl.data.regression import load_regression
 from tsrl.data.tables.settings import Table
+from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
+from tsrl.tasks import TASKS
 
 SETTINGS = Table(id="machine", time="at", label="state", group="site", split="part")
 
@@ -165,3 +168,35 @@ def test_wrong_labels_of_steps(tmp_path, case):
     table, settings, message = WRONG[case]
     with pytest.raises(InputError, match=message):
         load_anomaly(write(table, tmp_path / "pump.csv"), table=settings)
+
+
+def test_decimal_commas_in_numbers_to_predict(tmp_path):
+    rows = "".join(2 * f"{i};{i},5;{i},25\n" for i in range(6))
+    (tmp_path / "eu.csv").write_text("id;v;y\n" + rows)
+    settings = Table(id="id", label="y", delimiter=";", decimal=",")
+    data = load_regression(tmp_path / "eu.csv", table=settings, split="random", seed=1)
+    assert sorted([*data.y_train, *data.y_test]) == [i + 0.25 for i in range(6)]
+
+
+def test_another_seed_draws_another_split_and_is_another_run(tmp_path):
+    rows = "".join(2 * f"s{i},{i}.5,{'ab'[i % 2]},{i}\n" for i in range(30))
+    (tmp_path / "own.csv").write_text("id,v,kind,y\n" + rows)
+    common = {"method": options("ts2vec"), "encoder": DilatedConv(), "dataset": str(tmp_path / "own.csv")}
+    for task, label in (("classify", "kind"), ("regress", "y")):
+        drawn = []
+        for seed in (0, 1, 1):
+            how = Classify(split="random", split_seed=seed)
+            table = Table(id="id", label=label, values=("v",))
+            config = Config(**common, task=task, classify=how, table=table)
+            found = load(config.dataset, table=table).resplit("random", seed) if task == "classify" else None
+            if found is None:
+                found = load_regression(config.dataset, table=table, split="random", seed=seed)
+            drawn.append((found.rows["id_test"].tolist(), found.fingerprint()))
+            data = TASKS[task].load(replace(config, dataset=config.dataset))
+            assert data.rows["id_test"].tolist() == drawn[-1][0]
+            assert config_json(config)["trained_on"] == {"split": "random", "split_seed": seed}
+        assert drawn[0][0] != drawn[1][0]
+        assert drawn[0][1] != drawn[1][1]
+        assert drawn[1] == drawn[2]
+    published = Config(**common, classify=Classify(split_seed=5))
+    assert config_json(published)["trained_on"] == {"split": "published"}
