@@ -216,3 +216,9 @@ def test_a_reader_that_has_enough_is_no_error(here):
         lister.stdout.close()
         assert lister.stderr.read() == b""
         assert lister.wait() == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_is_a_message(here, capsys):
+    code, out, err = run(capsys, "show", "BasicMotions", "--out", "/dev/full")
+    assert (code, out, err) == (2, "", "error: writing: No space left on device\n")
