@@ -58,7 +58,7 @@ def modules(case):
     return LinearFront(encoder.width), encoder
 
 
-def represent(front, encoder, params, fields, mask, exists=None, wanted=None):
+def represent(front, encoder, params, fields, mask, exists=None, wanted=None, key=None):
     h = front.apply({"params": params["front"]}, fields)
     return encoder.apply({"params": params["encoder"]}, h, mask, exists, wanted)
 

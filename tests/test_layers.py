@@ -20,15 +20,16 @@ ALLOWED = {
     "buckets": {"types"},
     "views": {"types", "errors"},
     "losses": {"types", "losses", "buckets"},
-    "encoders": {"types", "errors", "encoders"},
+    "encoders": {"types", "errors", "parallel", "encoders"},
     "methods": {"types", "errors", "parallel", "views", "buckets", "losses", "encoders", "methods"},
     "data": {"errors", "files", "data"},
     "train": {"types", "errors", "files", "parallel", "data", "train"},
     "evaluate": {"types", "errors", "evaluate"},
     "report": {"errors", "report"},
     "streaming": {"types", "errors", "files", "data", "embedder"},
-    "config": {"types", "errors", "data", "methods", "encoders"},
-    "tasks": {"errors", "config", "data", "embedder", "evaluate", "report", "tasks"},
+    "settings": {"data"},
+    "config": {"types", "errors", "data", "methods", "encoders", "settings"},
+    "tasks": {"errors", "config", "settings", "data", "embedder", "evaluate", "report", "tasks"},
 }
 
 

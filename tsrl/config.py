@@ -12,11 +12,11 @@ import docstring_parser
 import flax.linen as nn
 import tyro
 
-from tsrl.data.dataset import Split
 from tsrl.data.tables.settings import Table
 from tsrl.encoders import ENCODERS
 from tsrl.errors import InputError, nearest
 from tsrl.methods import METHODS
+from tsrl.settings import Anomaly, Classify, Forecast, Pretrain, Train
 from tsrl.types import Method
 
 # Parameters of a method's factory that the caller builds, not the user by a flag.
@@ -81,99 +81,6 @@ def _options_class(name: str) -> type[Options]:
     return dataclasses.make_dataclass(name, fields, bases=(Options,), frozen=True, namespace=namespace)
 
 
-@dataclass(frozen=True)
-class Train:
-    """How a method is trained: AdamW at a constant rate.
-
-    Attributes:
-      steps: optimiser updates; by default TS2Vec's rule: 200 for up to 100,000 training values, else 600.
-      batch_size: rows in the global batch, whatever the device count; at most the rows there are.
-      learning_rate: AdamW's rate.
-      weight_decay: AdamW's decoupled decay, on all parameters.
-      max_train_length: longer series are cut into sections, and what is still longer to random windows of this length.
-      checkpoint_every: updates between checkpoints.
-    """
-
-    steps: int | None = None
-    batch_size: int = 8
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    max_train_length: int = 3000
-    checkpoint_every: int = 100
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """The task `forecast`.
-
-    Attributes:
-      horizons: steps ahead; default: those the field reports for the set.
-      univariate: forecast the target column alone.
-      split: of sets other than ETT, whose split is 12, 4 and 4 months.
-      context: steps that a time step's representation sees, itself included; default: 201, or half of a training part
-        that is shorter than twice that.
-      look_back: steps of the window of `window_linear` and of the linear controls; default: 336, for Exchange
-        96, or half of a short training part.
-      protocols: how the representations are read.
-    """
-
-    horizons: tuple[int, ...] | None = None
-    univariate: bool = False
-    split: Literal["60/20/20", "70/10/20"] = "60/20/20"
-    context: int | None = None
-    look_back: int | None = None
-    protocols: tuple[Literal["last_step_ridge", "window_linear"], ...] = ("last_step_ridge", "window_linear")
-
-
-@dataclass(frozen=True)
-class Classify:
-    """The tasks on labelled series: `classify`, `cluster`, `finetune`, and the split of a table to `regress` on.
-
-    Attributes:
-      split: the published one, or another of about the same sizes: "grouped" keeps the rows of a recording or subject
-        together, for sets that name them; "time" tests on the rows that begin last, for sets that say when; "random".
-      split_seed: of a split that is drawn, the same for all seeds of a run.
-      few_labels: score a classifier on 10 % and 1 % of the labels too, where the set is large enough.
-    """
-
-    split: Split = "published"
-    split_seed: int = 0
-    few_labels: bool = True
-
-
-@dataclass(frozen=True)
-class Anomaly:
-    """The task `anomaly`.
-
-    Attributes:
-      delay: steps after the start of an anomaly within which a detection counts; TS2Vec has 7 for KPI, 3 for Yahoo.
-      train_fraction: share of each series to train on, where the set does not say.
-      window: steps that a time step's representation sees, itself included.
-      difference: difference each series until its training part has no unit root, as TS2Vec does with KPI and Yahoo.
-    """
-
-    delay: int = 7
-    train_fraction: float = 0.5
-    window: int = 201
-    difference: bool = False
-
-
-@dataclass(frozen=True)
-class Pretrain:
-    """The task `pretrain`.
-
-    Attributes:
-      scale: standardise each channel, by statistics of all series.
-      channels: of a store whose files hold flat lists and do not say how many channels; 0 = they do.
-      memory_mb: of a store: most MB of decoded series in memory, which also bounds how far apart the series lie that
-        are shuffled together.
-    """
-
-    scale: bool = True
-    channels: int = 0
-    memory_mb: int = 64
-
-
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How representations are judged.
@@ -186,9 +93,9 @@ class Evaluation:
     """
 
     task: Literal["classify", "regress", "cluster", "finetune", "forecast", "anomaly", "pretrain"] = "classify"
-    forecast: Forecast = Forecast()
-    classify: Classify = Classify()
-    anomaly: Anomaly = Anomaly()
+    forecast: Forecast = dataclasses.field(default_factory=Forecast)
+    classify: Classify = dataclasses.field(default_factory=Classify)
+    anomaly: Anomaly = dataclasses.field(default_factory=Anomaly)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,11 +124,11 @@ class Config(Evaluation):
 
     method: Options
     encoder: nn.Module
-    train: Train = Train()
+    train: Train = dataclasses.field(default_factory=Train)
     dataset: str = "BasicMotions"
     datasets: str = ""
     data_dir: Path | None = None
-    pretrain: Pretrain = Pretrain()
+    pretrain: Pretrain = dataclasses.field(default_factory=Pretrain)
     table: Table = dataclasses.field(default_factory=Table)
     controls: bool = True
     selection: Literal["validation", "paper"] = "validation"

@@ -28,3 +28,8 @@ def mean(tree: Any, axis_name: str | None) -> Any:
 def first_row(local_rows: int, axis_name: str | None) -> jax.Array | int:
     """Position of this device's first row in the gathered batch, when each device holds `local_rows`."""
     return 0 if axis_name is None else lax.axis_index(axis_name) * local_rows
+
+
+def own_key(key: jax.Array, axis_name: str | None) -> jax.Array:
+    """A key of this device's own, for draws that do not follow a row from device to device."""
+    return key if axis_name is None else jax.random.fold_in(key, lax.axis_index(axis_name))

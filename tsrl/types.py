@@ -100,6 +100,20 @@ def all_params(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tup
     return params, lambda weights: (weights, aux)
 
 
+class WindowFeatures(NamedTuple):
+    """Windows of several channels, each channel represented by itself and normalised by its own mean and scale.
+
+    Attributes:
+      features: `[B, C, F]`.
+      mean: `[B, C]` of the window; a forecast is `mean + scale * linear(features)`.
+      scale: `[B, C]` of the window.
+    """
+
+    features: Array
+    mean: Array
+    scale: Array
+
+
 class Method(NamedTuple):
     """A self-supervised method: pure functions, made by a factory in `tsrl.methods`.
 
@@ -115,7 +129,8 @@ class Method(NamedTuple):
         holds places in `data`, which is the data set or a block of its rows: draws are keyed by `data.index[index]`.
       after_step: `(params, aux, step, total_steps) -> aux`, once per optimiser update; `step` counts updates from 0.
       before_epoch: `(params, aux, data, key) -> Plan`, on the host, or None.
-      predict: `(params, aux, batch) -> [B, H, C]`, supervised forecasters only.
+      predict: `(params, aux, batch) -> [B, H, C]`, supervised forecasters only. The first K channels of `x`
+        `[B, L, K + C]` and of `target` `[B, H, K + C]` are known in advance; `predict` reads these alone of the target.
       layers: `(params, aux, batch) -> [[B, S, D_i], ...]`, the output of every block of the encoder, first to last, at
         the steps of `encode`; None = `encode(...).z` is the only one.
       last_of_windows: `(params, aux, batch, before, hide_last) -> [B, T - before, D]`: for every step but the first
@@ -123,6 +138,9 @@ class Method(NamedTuple):
         step hidden or not; None = the windows are encoded one by one.
       weights: `(params, aux) -> (weights, rebuild)`: the parameters that `encode` and `embed` use, as one pytree of
         floats, and `rebuild(weights) -> (params, aux)`, which puts changed ones back.
+      rates: `params -> ` a prefix of their tree with a factor of the learning rate for each part; None = 1 for all.
+      of_windows: `(params, aux, batch) -> WindowFeatures`, what a linear map is to forecast each channel of a window
+        from; None = the representations of its steps.
     """
 
     init: Callable[[Key, Batch], tuple[Params, Aux]]
@@ -136,6 +154,8 @@ class Method(NamedTuple):
     layers: Callable[[Params, Aux, Batch], list[Array]] | None = None
     last_of_windows: Callable[[Params, Aux, Batch, int, bool], Array] | None = None
     weights: Callable[[Params, Aux], tuple[Params, Callable[[Params], tuple[Params, Aux]]]] = all_params
+    rates: Callable[[Params], Any] | None = None
+    of_windows: Callable[[Params, Aux, Batch], WindowFeatures] | None = None
 
 
 def as_batch(x: Any, *, mask: Any = None, target: Any = None, index: Any = None, on_host: bool = False) -> Batch:

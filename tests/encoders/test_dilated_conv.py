@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from tsrl.encoders import DilatedConv, layers
-from tsrl.encoders.layers import Linear, SameConv1d
+from tsrl.encoders import DilatedConv, convolution
+from tsrl.encoders.convolution import dilated_convolution
+from tsrl.encoders.layers import Linear, SameConv1d, gelu
 from tsrl.errors import InputError
 
 ENCODER = DilatedConv(width=4, features=6, depth=2)
@@ -86,12 +87,12 @@ def test_taps_beyond_the_series_are_left_out_exactly(dilation):
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
 @pytest.mark.parametrize("dilation", [1, 4, 5, 8, 9, 20])
 def test_every_way_of_convolving_and_its_gradients(monkeypatch, narrow, kernel_size, dilation):
-    monkeypatch.setattr(layers, "_NARROW", narrow)
+    monkeypatch.setattr(convolution, "_NARROW", narrow)
     keys = jax.random.split(jax.random.key(0), 4)
     x = jax.random.normal(keys[0], (2, 9, 3))
     kernel, bias = jax.random.normal(keys[1], (kernel_size, 3, 4)), jax.random.normal(keys[2], (4,))
     cotangent = np.asarray(jax.random.normal(keys[3], (2, 9, 4)))
-    y, pull = jax.vjp(lambda *inputs: layers.dilated_convolution(*inputs, dilation), x, kernel, bias)
+    y, pull = jax.vjp(lambda *inputs: dilated_convolution(*inputs, dilation), x, kernel, bias)
     for_x, for_kernel, for_bias = pull(cotangent)
     np.testing.assert_allclose(y, slow_conv(*map(np.asarray, (x, kernel, bias)), dilation), atol=1e-5)
     # The convolution is linear in x and in the kernel: each entry of a gradient is the output of a unit, weighed.
@@ -110,7 +111,7 @@ def test_every_way_of_convolving_and_its_gradients(monkeypatch, narrow, kernel_s
 
 def test_gelu_and_its_gradient_against_double_precision():
     x = np.linspace(-12, 12, 4001)
-    value, slope = jax.vmap(jax.value_and_grad(layers.gelu))(jnp.asarray(x, jnp.float32))
+    value, slope = jax.vmap(jax.value_and_grad(gelu))(jnp.asarray(x, jnp.float32))
     cdf, density = (1 + erf(x / np.sqrt(2))) / 2, np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
     np.testing.assert_allclose(value, x * cdf, atol=2e-6)
     np.testing.assert_allclose(slope, cdf + x * density, atol=1e-6)
@@ -144,7 +145,7 @@ def test_products_in_bfloat16_are_those_of_rounded_factors(dilation):
         return [array.astype(jnp.bfloat16).astype(jnp.float32) for array in arrays]
 
     def pulled(x, kernel, cotangent, dtype):
-        y, pull = jax.vjp(lambda *inputs: layers.dilated_convolution(*inputs, jnp.zeros(4), dilation, dtype), x, kernel)
+        y, pull = jax.vjp(lambda *inputs: dilated_convolution(*inputs, jnp.zeros(4), dilation, dtype), x, kernel)
         return y, *pull(cotangent)
 
     found = jax.jit(pulled, static_argnums=3)(x, kernel, cotangent, "bfloat16")

@@ -45,7 +45,7 @@ def test_wrong_weights_are_named():
     del missing["input_fc.bias"]
     with pytest.raises(InputError, match=r"input_fc\.bias: found no such weight"):
         from_torch("ts2vec", missing)
-    with pytest.raises(InputError, match=r"weights that TS2Vec's encoder does not have: extra\.weight"):
+    with pytest.raises(InputError, match=r"weights that TS2Vec's TSEncoder does not have: extra\.weight"):
         from_torch("ts2vec", weights() | {"extra.weight": np.zeros(2)})
     with pytest.raises(InputError, match=r"input_fc\.weight: found shape \(3,\), want rank 2"):
         from_torch("ts2vec", weights() | {"input_fc.weight": np.zeros(3)})

@@ -3,6 +3,11 @@
 An encoder is a flax.linen module with an attribute `width`, called as `(h [B, T, width], mask [B, T], exists, wanted)`
 for `[B, T, features]`. Steps where `exists` (`[T]` or `[B, T]` bool, None = all) is False are padding that changes
 nothing; `wanted` (None = all) takes `[B, T, ...]` to the steps `[B, S, ...]` whose representation is asked for.
+
+What else a module may have: `front()` (under `nn.nowrap`), the front it wants instead of a projection to `width`;
+`keeps_steps`, False if it shortens the series; `axis_name`, which the method sets, for batch statistics over all
+devices; `last_of_windows`, see `DilatedConv`. Dropout is drawn when `apply` is given a "dropout" key, and batch
+statistics are taken where their collection is mutable: there is no flag for training.
 """
 
 from collections.abc import Callable
@@ -10,8 +15,8 @@ from collections.abc import Callable
 import flax.linen as nn
 
 from tsrl.encoders.dilated_conv import DilatedConv
-from tsrl.encoders.front import LinearFront
+from tsrl.encoders.front import LinearFront, RawFront, front_of
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {"DilatedConv": DilatedConv}
 
-__all__ = ["ENCODERS", "DilatedConv", "LinearFront"]
+__all__ = ["ENCODERS", "DilatedConv", "LinearFront", "RawFront", "front_of"]

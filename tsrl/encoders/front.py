@@ -18,3 +18,17 @@ class LinearFront(nn.Module):
     @nn.compact
     def __call__(self, fields: dict[str, Array]) -> Array:
         return Linear(self.width, name="input")(fields["x"])
+
+
+class RawFront(nn.Module):
+    """The field `x` `[B, T, C]` as it is, for encoders that take any number of channels."""
+
+    @nn.compact
+    def __call__(self, fields: dict[str, Array]) -> Array:
+        return fields["x"]
+
+
+def front_of(encoder: nn.Module) -> nn.Module:
+    """The front that an encoder wants: what its `front()` returns, or else a projection to its `width`."""
+    make = getattr(encoder, "front", None)
+    return LinearFront(encoder.width) if make is None else make()

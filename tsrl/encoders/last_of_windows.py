@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tsrl.encoders.layers import dilated_convolution, gelu, matmul
+from tsrl.encoders.convolution import dilated_convolution, matmul
+from tsrl.encoders.layers import gelu
 from tsrl.types import Array
 
 # With fewer grid points than this to read from the series, windows compute these too: the pass over the series, a

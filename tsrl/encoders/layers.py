@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from tsrl import parallel
+from tsrl.encoders.convolution import dilated_convolution
 from tsrl.types import Array
-
-# Up to this many weights a tap, products by tap are too small to gain from leaving out what they would not see.
-_NARROW = 64 * 64
 
 
 def uniform_fan_in(fan_in: int) -> nn.initializers.Initializer:
@@ -59,102 +57,6 @@ class Linear(nn.Module):
         return nn.Dense(self.features, kernel_init=init, bias_init=init, name="dense")(x)
 
 
-def dilated_convolution(x: Array, kernel: Array, bias: Array, dilation: int, dtype: str = "float32") -> Array:
-    """Convolution over time with zeros outside of the series: `[B, T, C] -> [B, T, features]`.
-
-    Args:
-      x: `[B, T, C]`.
-      kernel: `[K, C, features]`, K odd, the tap of the oldest step first.
-      bias: `[features]`.
-      dilation: steps between taps.
-      dtype: "bfloat16" rounds the factors of every product, of the derivatives too, and sums in float32; "float32"
-        leaves them, and their rounding on accelerators to jax's `default_matmul_precision`.
-    """
-    # Taps that reach beyond the series from every step see only padding: leaving them out is exact, and at
-    # T = 100 nearly halves the work of the published encoder, whose last dilation is 1024.
-    middle, steps = len(kernel) // 2, x.shape[1]
-    reach = min(middle, (steps - 1) // dilation)
-    kernel = kernel[middle - reach : middle + reach + 1]
-    wide = kernel.shape[1] * kernel.shape[2] > _NARROW
-    if reach == 0 or (wide and 2 * dilation > steps):
-        return _tap_by_tap(x, kernel, dilation, dtype) + bias
-    return _one_product(x, kernel, dilation, dtype) + bias
-
-
-def matmul(a: Array, b: Array, dtype: str) -> Array:
-    """The product of arrays rounded to `dtype`, summed in float32; of arrays as they are for "float32"."""
-    if dtype == "float32":
-        return a @ b
-    return jnp.matmul(a.astype(dtype), b.astype(dtype), preferred_element_type=jnp.float32)
-
-
-def _rounded(x: Array, dtype: str) -> Array:
-    return x if dtype == "float32" else x.astype(dtype)
-
-
-def _tap_by_tap(x: Array, kernel: Array, dilation: int, dtype: str) -> Array:
-    """A product for each tap, at the steps from which it does not see padding."""
-    middle = len(kernel) // 2
-    y = _product(x, kernel[middle], dtype)
-    for tap in range(1, middle + 1):
-        away = tap * dilation
-        y = y.at[:, away:].add(_product(x[:, :-away], kernel[middle - tap], dtype))
-        y = y.at[:, :-away].add(_product(x[:, away:], kernel[middle + tap], dtype))
-    return y
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _product(x: Array, weights: Array, dtype: str) -> Array:
-    """`[B, T, C] @ [C, F]`. The derivative for the weights transposes an array that is there already; left to itself,
-    XLA fuses that with whatever makes the array and walks through all of it against the grain."""
-    return matmul(x, weights, dtype)
-
-
-def _product_backward(dtype: str, kept: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
-    x, weights = kept
-    x, cotangent = lax.optimization_barrier((x, cotangent))
-    rows = x.reshape(-1, x.shape[-1])
-    for_weights = matmul(rows.T, cotangent.reshape(len(rows), -1), dtype)
-    return matmul(cotangent, weights.T, dtype).astype(x.dtype), for_weights.astype(weights.dtype)
-
-
-_product.defvjp(lambda x, weights, dtype: (_product(x, weights, dtype), (x, weights)), _product_backward)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _one_product(x: Array, kernel: Array, dilation: int, dtype: str) -> Array:
-    """One product over shifted copies. Its own derivative keeps the input only, and shifts the gradient once for both
-    of its products; differentiating the line below would keep all copies and add up three padded ones."""
-    return matmul(_shifted(_rounded(x, dtype), len(kernel), dilation), kernel.reshape(-1, kernel.shape[-1]), dtype)
-
-
-def _shifted(x: Array, count: int, dilation: int) -> Array:
-    """`[B, T, C] -> [B, T, count * C]`: the steps `dilation` apart around each step, the oldest first."""
-    steps, padding = x.shape[1], count // 2 * dilation
-    padded = jnp.pad(x, ((0, 0), (padding, padding), (0, 0)))
-    return jnp.concatenate([padded[:, tap * dilation : tap * dilation + steps] for tap in range(count)], -1)
-
-
-def _one_product_forward(x: Array, kernel: Array, dilation: int, dtype: str) -> tuple[Array, tuple[Array, Array]]:
-    return _one_product(x, kernel, dilation, dtype), (x, kernel)
-
-
-def _one_product_backward(
-    dilation: int, dtype: str, kept: tuple[Array, Array], cotangent: Array
-) -> tuple[Array, Array]:
-    x, kernel = kept
-    count, channels, features = kernel.shape
-    shifted = _shifted(_rounded(cotangent, dtype), count, dilation)
-    # A step is seen by the newer one through the kernel's older tap, so the taps are met in reverse.
-    for_x = matmul(shifted, kernel[::-1].swapaxes(1, 2).reshape(-1, channels), dtype)
-    # Summed over the batch in a second step: a product over both axes would transpose x first, slower than all else.
-    for_kernel = matmul(x.swapaxes(1, 2), shifted, dtype).sum(0).reshape(channels, count, features)
-    return for_x.astype(x.dtype), for_kernel.swapaxes(0, 1)[::-1].astype(kernel.dtype)
-
-
-_one_product.defvjp(_one_product_forward, _one_product_backward)
-
-
 class SameConv1d(nn.Module):
     """Dilated convolution over time with zero padding on both sides: `[B, T, C] -> [B, T, features]`.
 
@@ -176,3 +78,85 @@ class SameConv1d(nn.Module):
         kernel = self.param("kernel", init, (self.kernel_size, x.shape[-1], self.features))
         bias = self.param("bias", init, (self.features,))
         return dilated_convolution(x, kernel, bias, self.dilation, self.dtype)
+
+
+class CausalConv1d(nn.Module):
+    """Dilated convolution over time that sees no later step: `[B, T, C] -> [B, T, features]`.
+
+    Attributes:
+      features: output width.
+      kernel_size: number of taps.
+      dilation: steps between taps.
+      weight_norm: the kernel of each output is `scale * v / |v|`, PyTorch's `weight_norm`; `scale` starts as `|v|`.
+      kernel_init: default: PyTorch's, see `uniform_fan_in`.
+    """
+
+    features: int
+    kernel_size: int
+    dilation: int = 1
+    weight_norm: bool = False
+    kernel_init: nn.initializers.Initializer | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        default = uniform_fan_in(self.kernel_size * x.shape[-1])
+        kernel = self.param("kernel", self.kernel_init or default, (self.kernel_size, x.shape[-1], self.features))
+        if self.weight_norm:
+            norm = jnp.sqrt(jnp.sum(kernel * kernel, (0, 1)))
+            kernel = kernel * (self.param("scale", lambda _: norm) / norm)
+        bias = self.param("bias", default, (self.features,))
+        return dilated_convolution(x, kernel, bias, self.dilation, causal=True)
+
+
+class Dropout(nn.Module):
+    """Zeroes elements with probability `rate` and scales the rest, when `apply` is given a "dropout" key.
+
+    A draw has 16 bits: the probability is exact to 1e-5, and one random number serves two elements. Unlike the draws of
+    views it does not follow a row from device to device.
+
+    Attributes:
+      rate: 0 up to, but not, 1.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        if self.rate == 0 or not self.has_rng("dropout"):
+            return x
+        bits = jax.random.bits(self.make_rng("dropout"), (-(-x.size // 2),), jnp.uint32)
+        draws = jnp.concatenate([bits & 0xFFFF, bits >> 16])[: x.size].reshape(x.shape)
+        return jnp.where(draws >= round(self.rate * 2**16), x / (1 - self.rate), 0)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over all axes but the last, as PyTorch's: momentum 0.1, unbiased running variance.
+
+    The batch's own statistics count, over all devices, where the collection "batch_stats" is mutable; elsewhere the
+    running ones.
+
+    Attributes:
+      epsilon: added to the variance.
+      axis_name: device axis, or None.
+    """
+
+    epsilon: float = 1e-5
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        width = x.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, width)
+        bias = self.param("bias", nn.initializers.zeros, width)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, width)
+        running_var = self.variable("batch_stats", "var", jnp.ones, width)
+        if self.is_mutable_collection("batch_stats") and not self.is_initializing():
+            rows = x.reshape(-1, *width)
+            mean = parallel.mean(rows.mean(0), self.axis_name)
+            var = parallel.mean(jnp.square(rows - mean).mean(0), self.axis_name)
+            count = len(rows) * parallel.device_count(self.axis_name)
+            running_mean.value = 0.9 * running_mean.value + 0.1 * mean
+            running_var.value = 0.9 * running_var.value + 0.1 * var * (count / max(count - 1, 1))
+        else:
+            mean, var = running_mean.value, running_var.value
+        return (x - mean) * lax.rsqrt(var + self.epsilon) * scale + bias

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 
 from tsrl import parallel, views
 from tsrl.buckets import smallest_fitting, switch_loss
-from tsrl.encoders import LinearFront
 from tsrl.errors import InputError
 from tsrl.losses.hierarchical import hierarchical_contrastive
+from tsrl.methods.backbone import Backbone
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
 
 Wanted = Callable[[Array], Array]
@@ -33,12 +33,14 @@ class Views(NamedTuple):
       mask1: `[B, L]` bool, L at least the longer view: visible steps of view 1, counted from its first.
       mask2: `[B, L]` bool, the same of view 2.
       drop: keys `[2, B]` of the representation's dropout, or None for none.
+      key: of the encoder's own dropout, or None.
     """
 
     crops: views.Crops
     mask1: Array
     mask2: Array
     drop: Key | None
+    key: Key | None = None
 
 
 def ts2vec(
@@ -60,7 +62,7 @@ def ts2vec(
       temporal_unit: finest scales without temporal contrast; the overlap has at least `2**(temporal_unit + 1)` steps.
       mask: which projected steps each view hides in training, see `views.time_step_mask`.
       dropout: rate on the representation in training.
-      front: module `fields -> [B, T, width]`; default: a linear projection of the field `x`.
+      front: module `fields -> [B, T, width]`; default: the encoder's own.
       axis_name: device axis, or None on a single device.
 
     Raises:
@@ -75,28 +77,22 @@ def ts2vec(
         raise InputError(f"dropout: found {dropout}, want 0 up to, but not, 1")
     if temporal_unit < 0:
         raise InputError(f"temporal_unit: found {temporal_unit}, want 0 or more")
-    front = LinearFront(encoder.width) if front is None else front
+    backbone = Backbone(encoder, front, axis_name)
+    backbone.need_steps("ts2vec")
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:
-        front_key, encoder_key = jax.random.split(key)
-        h, front_params = front.init_with_output(front_key, batch.fields)
-        params = {"front": front_params["params"], "encoder": encoder.init(encoder_key, h, batch.mask)["params"]}
+        params, stats = backbone.init(key, batch)
+        if stats:
+            raise InputError(
+                f"encoder: found {type(encoder).__name__}, which takes batch statistics, for ts2vec, whose views are "
+                "padded with steps that would count; want an encoder without"
+            )
         return params, {"average": params}
-
-    def project(params: Params, fields: dict[str, Array]) -> Array:
-        h: Array = front.apply({"params": params["front"]}, fields)  # type: ignore[assignment]
-        return h
-
-    def represent(
-        params: Params, fields: dict[str, Array], mask: Array, exists: Array | None = None, wanted: Wanted | None = None
-    ) -> Array:
-        h = project(params, fields)
-        z: Array = encoder.apply({"params": params["encoder"]}, h, mask, exists, wanted)  # type: ignore[assignment]
-        return z
 
     def draw_views(key: Key, batch: Batch) -> Views:
         steps = batch.mask.shape[1]
         crop_key, mask_key, drop_key = jax.random.split(key, 3)
+        encoder_key = jax.random.fold_in(key, 3)
         crops = views.overlapping_crops(crop_key, batch.index, steps, temporal_unit)
         mask_keys = [views.example_keys(k, batch.index) for k in jax.random.split(mask_key)]
         masks = [
@@ -104,7 +100,12 @@ def ts2vec(
             for keys, length in zip(mask_keys, (crops.length1, crops.length2), strict=True)
         ]
         drop = jax.vmap(views.example_keys, (0, None))(jax.random.split(drop_key), batch.index)
-        return Views(crops, masks[0], masks[1], drop if dropout else None)
+        return Views(crops, masks[0], masks[1], drop if dropout else None, encoder_key)
+
+    def represent(
+        params: Params, fields: dict[str, Array], mask: Array, exists: Array, wanted: Wanted, key: Key | None
+    ) -> Array:
+        return backbone(params, {}, fields, mask, exists, wanted, key=key)[0]
 
     def loss(params: Params, aux: Aux, batch: Batch, key: Key) -> tuple[Array, tuple[Aux, Metrics]]:
         drawn = draw_views(key, batch)
@@ -130,8 +131,7 @@ def ts2vec(
 
     def encode(params: Params, aux: Aux, batch: Batch) -> Encoded:
         del params
-        z = represent(aux["average"], batch.fields, batch.mask)
-        return Encoded(z, jnp.arange(z.shape[1]), batch.mask)
+        return backbone.encoded(aux["average"], {}, batch)
 
     def embed(params: Params, aux: Aux, batch: Batch) -> Array:
         # The released code pools over every step it is given, missing ones included.
@@ -139,18 +139,11 @@ def ts2vec(
 
     def layers(params: Params, aux: Aux, batch: Batch) -> list[Array]:
         del params
-        h = project(aux["average"], batch.fields)
-        variables = {"params": aux["average"]["encoder"]}
-        z, sown = encoder.apply(variables, h, batch.mask, None, mutable=["intermediates"])
-        # An encoder that sows nothing has one layer, its output.
-        return list(sown.get("intermediates", {}).get("block", (z,)))
+        return backbone.layers(aux["average"], {}, batch)
 
     def last_of_windows(params: Params, aux: Aux, batch: Batch, before: int, hide_last: bool) -> Array:
         del params
-        h = project(aux["average"], batch.fields)
-        variables = {"params": aux["average"]["encoder"]}
-        z: Array = encoder.apply(variables, h, batch.mask, before, hide_last=hide_last, method="last_of_windows")  # type: ignore[assignment]
-        return z
+        return backbone.last_of_windows(aux["average"], batch, before, hide_last)
 
     def weights(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tuple[Params, Aux]]]:
         del params
@@ -163,7 +156,7 @@ def ts2vec(
 
 
 def contextual_loss(
-    represent: Callable[[Params, dict[str, Array], Array, Array, Wanted], Array],
+    represent: Callable[[Params, dict[str, Array], Array, Array, Wanted, Key | None], Array],
     size: int,
     overlap_size: int,
     params: Params,
@@ -178,8 +171,8 @@ def contextual_loss(
     """TS2Vec's loss for given views; its value does not depend on the sizes they are padded to.
 
     Args:
-      represent: `(params, fields, mask [R, size], exists [R, size], wanted) -> [R, overlap_size, D]`, the steps that
-        `wanted` takes from an array `[R, size, ...]`.
+      represent: `(params, fields, mask [R, size], exists [R, size], wanted, key) -> [R, overlap_size, D]`, the steps
+        that `wanted` takes from an array `[R, size, ...]`.
       size: at least the longer view.
       overlap_size: at least the overlap.
       params: passed to `represent`.
@@ -205,7 +198,7 @@ def contextual_loss(
     def shared(array: Array) -> Array:
         return views.take_crop(array, first, overlap_size)
 
-    z = represent(params, jax.tree.map(both, batch.fields), both(batch.mask) & seen, exists, shared)
+    z = represent(params, jax.tree.map(both, batch.fields), both(batch.mask) & seen, exists, shared, drawn.key)
     if drawn.drop is not None:
         z = views.dropout(drawn.drop.reshape(-1), z, dropout)
     z1, z2 = z[:rows], z[rows:]

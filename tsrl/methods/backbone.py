@@ -1,0 +1,128 @@
+"""A front and an encoder as pure functions: what every method trains, whatever the encoder."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from tsrl import parallel
+from tsrl.encoders import front_of
+from tsrl.errors import InputError
+from tsrl.types import Array, Batch, Encoded, Key, Params
+
+Stats = Any
+
+
+class Backbone:
+    """Front and encoder of a method.
+
+    `params` is `{"front", "encoder"}`; `stats`, of the same form, holds running batch statistics and is empty for
+    modules without any. With a key the modules are in training: dropout is drawn, batch statistics are taken over all
+    devices and their running means moved.
+
+    Args:
+      encoder: a module of `tsrl.encoders`, or another of that form.
+      front: module `fields -> [B, T, width]`; default: the encoder's own.
+      axis_name: device axis, or None on a single device.
+    """
+
+    def __init__(self, encoder: nn.Module, front: nn.Module | None = None, axis_name: str | None = None):
+        front = front_of(encoder) if front is None else front
+        self.encoder, self.front = (
+            module.clone(axis_name=axis_name) if hasattr(module, "axis_name") else module for module in (encoder, front)
+        )
+        self._axis_name = axis_name
+
+    @property
+    def keeps_steps(self) -> bool:
+        """Whether there is one representation for each step."""
+        return getattr(self.encoder, "keeps_steps", True)
+
+    def need_steps(self, method: str) -> None:
+        """Refuses an encoder that shortens the series, for a method that wants a representation of every step."""
+        if not self.keeps_steps:
+            raise InputError(
+                f"encoder: found {type(self.encoder).__name__}, which shortens the series, for {method}, which "
+                "contrasts single steps; want an encoder with one representation for each step"
+            )
+
+    def init(self, key: Key, batch: Batch) -> tuple[Params, Stats]:
+        """Parameters and batch statistics before the first update."""
+        front_key, encoder_key = jax.random.split(key)
+        h, front = self.front.init_with_output(front_key, batch.fields)
+        encoder = self.encoder.init(encoder_key, h, batch.mask)
+        made = {"front": front, "encoder": encoder}
+        params = {name: variables.get("params", {}) for name, variables in made.items()}
+        # Empty for most: a method then needs nothing beside its parameters.
+        stats = {name: variables["batch_stats"] for name, variables in made.items() if "batch_stats" in variables}
+        return params, stats
+
+    def __call__(
+        self,
+        params: Params,
+        stats: Stats,
+        fields: dict[str, Array],
+        mask: Array,
+        exists: Array | None = None,
+        wanted: Callable[[Array], Array] | None = None,
+        *,
+        key: Key | None = None,
+    ) -> tuple[Array, Stats]:
+        """Representations of steps.
+
+        Args:
+          params: see the class.
+          stats: see the class.
+          fields: name -> `[B, T, C]` or `[B, T]`.
+          mask: `[B, T]` bool, see the encoder.
+          exists: see the encoder.
+          wanted: see the encoder.
+          key: of training, the same on all devices; None = evaluation.
+
+        Returns:
+          `[B, S, features]`, and the statistics after this batch.
+        """
+        if key is not None:
+            key = parallel.own_key(key, self._axis_name)
+        h, front = self._apply("front", self.front, params, stats, key, fields)
+        z, encoder = self._apply("encoder", self.encoder, params, stats, key, h, mask, exists, wanted)
+        return z, {**front, **encoder}
+
+    def _apply(
+        self, name: str, module: nn.Module, params: Params, stats: Stats, key: Key | None, *inputs: Any
+    ) -> tuple[Array, Stats]:
+        variables = {"params": params[name], **({"batch_stats": stats[name]} if name in stats else {})}
+        # A key of its own for each module.
+        rngs = None if key is None else {"dropout": jax.random.fold_in(key, ("front", "encoder").index(name))}
+        if key is None or name not in stats:
+            made: Any = module.apply(variables, *inputs, rngs=rngs)
+            return made, {name: stats[name]} if name in stats else {}
+        made, changed = module.apply(variables, *inputs, rngs=rngs, mutable=["batch_stats"])
+        return made, {name: changed["batch_stats"]}
+
+    def encoded(self, params: Params, stats: Stats, batch: Batch) -> Encoded:
+        """What `Method.encode` gives: the representations in evaluation and what each stands for."""
+        z, _ = self(params, stats, batch.fields, batch.mask)
+        steps = batch.mask.shape[1]
+        if self.keeps_steps:
+            return Encoded(z, jnp.arange(steps), batch.mask)
+        mask = jnp.broadcast_to(batch.mask.any(1, keepdims=True), z.shape[:2])
+        return Encoded(z, jnp.full(z.shape[1], steps - 1), mask)
+
+    def layers(self, params: Params, stats: Stats, batch: Batch) -> list[Array]:
+        """What `Method.layers` gives: the output of every block that the encoder sows, or its only one."""
+        h, _ = self._apply("front", self.front, params, stats, None, batch.fields)
+        variables = {"params": params["encoder"], **({"batch_stats": stats["encoder"]} if "encoder" in stats else {})}
+        z, sown = self.encoder.apply(variables, h, batch.mask, None, None, mutable=["intermediates"])
+        return list(sown.get("intermediates", {}).get("block", (z,)))
+
+    def last_of_windows(
+        self, params: Params, batch: Batch, before: int, hide_last: bool, stats: Stats | None = None
+    ) -> Array:
+        """What `Method.last_of_windows` gives, for an encoder that has a method of that name."""
+        h, _ = self._apply("front", self.front, params, stats or {}, None, batch.fields)
+        variables = {"params": params["encoder"]}
+        z: Any = self.encoder.apply(variables, h, batch.mask, before, hide_last=hide_last, method="last_of_windows")
+        return z

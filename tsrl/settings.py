@@ -1,0 +1,116 @@
+"""The parts of a run's configuration: how a method is trained, and the settings of each task."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tsrl.data.dataset import Split
+
+
+@dataclass(frozen=True)
+class Train:
+    """How a method is trained.
+
+    Attributes:
+      steps: optimiser updates; by default TS2Vec's rule: 200 for up to 100,000 training values, else 600.
+      epochs: passes over the training examples, instead of `steps`.
+      batch_size: rows in the global batch, whatever the device count; at most the rows there are.
+      fill_batch: repeat the rows until there are as many as in a batch.
+      optimizer: with PyTorch's defaults.
+      learning_rate: before the schedule.
+      weight_decay: on all parameters; decoupled for adamw, added to the gradient for adam and sgd.
+      momentum: of sgd.
+      schedule: of the learning rate. cosine: to 0 over all updates. The others go by epochs e = 0, 1, 2, ... and leave
+        the first alone: halving: 0.5^(e-1); decay: 1, 1, 1, then 0.9^(e-3); warmup: (e+1)/5 up to 1, then 0.9^(e-5).
+      window: examples are the windows of this many steps; 0 = the series, or sections of them.
+      window_step: steps between the starts of these windows.
+      max_train_length: longer series are cut into sections, and what is still longer to random windows of this length.
+      checkpoint_every: updates between checkpoints.
+    """
+
+    steps: int | None = None
+    epochs: int | None = None
+    batch_size: int = 8
+    fill_batch: bool = False
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    momentum: float = 0.0
+    schedule: Literal["constant", "cosine", "halving", "decay", "warmup"] = "constant"
+    window: int = 0
+    window_step: int = 1
+    max_train_length: int = 3000
+    checkpoint_every: int = 100
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The task `forecast`.
+
+    Attributes:
+      horizons: steps ahead; default: those the field reports for the set.
+      univariate: forecast the target column alone.
+      split: of sets other than ETT, whose split is 12, 4 and 4 months.
+      covariates: put seven calendar covariates before the values, as TS2Vec does.
+      context: steps that a time step's representation sees, itself included; default: 201, or half of a training part
+        that is shorter than twice that.
+      look_back: steps of the window of `window_linear` and of the linear controls; default: 336, for Exchange
+        96, or half of a short training part.
+      protocols: how the representations are read.
+    """
+
+    horizons: tuple[int, ...] | None = None
+    univariate: bool = False
+    split: Literal["60/20/20", "70/10/20"] = "60/20/20"
+    covariates: bool = True
+    context: int | None = None
+    look_back: int | None = None
+    protocols: tuple[Literal["last_step_ridge", "window_linear"], ...] = ("last_step_ridge", "window_linear")
+
+
+@dataclass(frozen=True)
+class Classify:
+    """The tasks on labelled series: `classify`, `cluster`, `finetune`, and the split of a table to `regress` on.
+
+    Attributes:
+      split: the published one, or another of about the same sizes: "grouped" keeps the rows of a recording or subject
+        together, for sets that name them; "time" tests on the rows that begin last, for sets that say when; "random".
+      split_seed: of a split that is drawn, the same for all seeds of a run.
+      few_labels: score a classifier on 10 % and 1 % of the labels too, where the set is large enough.
+    """
+
+    split: Split = "published"
+    split_seed: int = 0
+    few_labels: bool = True
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """The task `anomaly`.
+
+    Attributes:
+      delay: steps after the start of an anomaly within which a detection counts; TS2Vec has 7 for KPI, 3 for Yahoo.
+      train_fraction: share of each series to train on, where the set does not say.
+      window: steps that a time step's representation sees, itself included.
+      difference: difference each series until its training part has no unit root, as TS2Vec does with KPI and Yahoo.
+    """
+
+    delay: int = 7
+    train_fraction: float = 0.5
+    window: int = 201
+    difference: bool = False
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """The task `pretrain`.
+
+    Attributes:
+      scale: standardise each channel, by statistics of all series.
+      channels: of a store whose files hold flat lists and do not say how many channels; 0 = they do.
+      memory_mb: of a store: most MB of decoded series in memory, which also bounds how far apart the series lie that
+        are shuffled together.
+    """
+
+    scale: bool = True
+    channels: int = 0
+    memory_mb: int = 64
