@@ -1,6 +1,8 @@
 """A trained model as users hold it: encode, embed, save, load."""
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,18 @@ from tsrl.config import Options, model_from_json, model_json
 from tsrl.data.scaling import Scaler
 from tsrl.data.series import check_series
 from tsrl.errors import InputError
-from tsrl.evaluate.embed import EncodeMask, Pooling, Readout, embed_series, encode_series, readout_series
+from tsrl.evaluate.embed import (
+    EncodeMask,
+    Pooling,
+    Readout,
+    embed_series,
+    encode_series,
+    predict_windows,
+    readout_series,
+)
 from tsrl.files import write_whole
 from tsrl.train.checkpoints import Checkpoints, like
-from tsrl.types import Aux, Params, as_batch
+from tsrl.types import Array, Aux, Batch, Params, WindowFeatures, as_batch
 
 
 class Embedder:
@@ -115,6 +125,56 @@ class Embedder:
             return self.encode(x, pooling=pooling, batch_size=batch_size)
         return embed_series(self.method, self.params, self.aux, self._prepare(x), batch_size)
 
+    def window_features(self, x: Any, *, batch_size: int | None = None) -> tuple[np.ndarray, ...]:
+        """Each channel of each series represented by itself, with what it was normalised by.
+
+        Args:
+          x: `[N, T, C]` floats, NaN = missing.
+          batch_size: series at a time.
+
+        Returns:
+          Features `[N, C, F]`, mean and scale `[N, C]` in scaled units.
+
+        Raises:
+          InputError: the method has no such representation; or wrong input as for `embed`.
+        """
+        of_windows = self.method.of_windows
+        if of_windows is None:
+            raise InputError(f"method: found {self.options.name}, which does not represent channels by themselves")
+        x = self._prepare(x)
+        parts = embed_series(
+            self.method._replace(embed=_side_by_side(of_windows)), self.params, self.aux, x, batch_size
+        )
+        return parts[..., :-2], parts[..., -2], parts[..., -1]
+
+    def predict(self, x: Any, known: Any = None) -> np.ndarray:
+        """Forecasts of a supervised model.
+
+        Args:
+          x: `[N, L, K + C]` floats, the window before the forecast; the first K channels are known in advance.
+          known: `[N, H, K]` these channels after the window; default: nothing is known in advance, K = 0.
+
+        Returns:
+          `[N, H, C]` in the units of x.
+
+        Raises:
+          InputError: a method that does not forecast; another horizon than it was trained for; missing values.
+        """
+        if self.method.predict is None:
+            raise InputError(f"method: found {self.options.name}, which does not forecast, want one with `predict`")
+        x, horizon = self._prepare(x), self.options.horizon  # type: ignore[attr-defined]
+        known = np.zeros((len(x), horizon, 0), np.float32) if known is None else np.asarray(known, np.float32)
+        if known.ndim != 3 or known.shape[:2] != (len(x), horizon) or known.shape[2] >= x.shape[2]:
+            raise InputError(f"known: found shape {known.shape}, want [{len(x)}, {horizon}, K], K below {x.shape[2]}")
+        if np.isnan(x).any() or np.isnan(known).any():
+            raise InputError("x, known: found missing values, want none")
+        count = known.shape[2]
+        if self.scaler is None:
+            return predict_windows(self.method, self.params, self.aux, x, known)
+        mean, std = (np.asarray(part) for part in (self.scaler.mean, self.scaler.std))
+        known = (known - mean[:count]) / std[:count]
+        return predict_windows(self.method, self.params, self.aux, x, known) * std[count:] + mean[count:]
+
     def read_out(self, x: Any, readout: Readout, *, batch_size: int | None = None) -> np.ndarray:
         """One vector per series, made of the outputs of all blocks of the encoder.
 
@@ -156,6 +216,20 @@ class Embedder:
         checkpoints.save(0, {"model": model}, model_meta(self.channels, self.length, self.scaler) | {"seeds": [0]})
         checkpoints.close()
         write_whole(folder / "config.json", json.dumps(model_json(self.options, self.encoder), indent=2) + "\n")
+
+
+# One object for each function, so that it is compiled once.
+@cache
+def _side_by_side(
+    of_windows: Callable[[Params, Aux, Batch], WindowFeatures],
+) -> Callable[[Params, Aux, Batch], Array]:
+    """Features, mean and scale in one array `[B, C, F + 2]`."""
+
+    def joined(params: Params, aux: Aux, batch: Batch) -> Array:
+        found = of_windows(params, aux, batch)
+        return jnp.concatenate([found.features, found.mean[..., None], found.scale[..., None]], -1)
+
+    return joined
 
 
 def _rebuilt(record: dict[str, Any], params: Params, aux: Aux, *rest: Any) -> Embedder:

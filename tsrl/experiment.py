@@ -6,7 +6,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from tsrl.report.page import write_page
 from tsrl.report.published import published_rows
 from tsrl.report.schema import METRICS, SCHEMA, Row
 from tsrl.tasks import TASKS
-from tsrl.tasks.base import Scored, Source, Task
+from tsrl.tasks.base import Scored, Source, Task, Watcher
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.metrics import MetricsFile
 from tsrl.workdir import default_workdir, open_workdir
@@ -58,10 +58,11 @@ def experiment(config: Config, command: str = "", reuse: bool = False) -> dict[s
     if reuse and not config.overwrite and (held := _held(workdir, record, settings)):
         return held | {"workdir": str(workdir)}
     with open_workdir(workdir, record, config.overwrite):
-        fitted = run(job, workdir, config.quiet)
+        watchers = task.watchers(config, data, job, workdir) if task.watchers is not None else []
+        fitted = run(job, workdir, config.quiet, [watcher.every_epoch for watcher in watchers])
         if fitted.stopped is not None:
             return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}
-        report, arrays = evaluate(config, task, data, job, workdir)
+        report, arrays = evaluate(config, task, data, job, workdir, watchers)
         report |= {
             "steps": job.steps,
             "batch_size": job.batch_size,
@@ -89,7 +90,7 @@ def experiment(config: Config, command: str = "", reuse: bool = False) -> dict[s
 
 
 def evaluate(
-    config: Config, task: Task, data: Any, job: Job, workdir: Path
+    config: Config, task: Task, data: Any, job: Job, workdir: Path, watchers: Sequence[Watcher]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Scores each restored seed, and beside it the same encoder untrained and the task's controls.
 
@@ -101,6 +102,7 @@ def evaluate(
     for seed in config.seed_list():
         scored = _scored(config, task, data, name, seed, workdir)
         rows += scored.rows
+        rows += [row for watcher in watchers for row in watcher.rows(Source(name, "method", seed))]
         embedded.append(scored.embeddings)
     trained = time.perf_counter()
     if config.controls and task.protocols:
@@ -141,33 +143,45 @@ def health_row(seed: int, arrays: Mapping[str, np.ndarray]) -> list[dict[str, An
 
 
 def _scored(config: Config, task: Task, data: Any, name: str, seed: int, workdir: Path) -> Scored:
-    """The trained model of one seed: its last checkpoint; under selection "paper" the best of all on test."""
+    """The trained model of one seed: its last checkpoint, a forecaster's best of all on validation; under selection
+    "paper" the best of all on test."""
     source = Source(name, "method", seed)
-    scored = task.score(config, data, load_model(workdir, seed), source)
-    if config.selection == "validation":
+    model = load_model(workdir, seed)
+    scored = task.score(config, data, model, source)
+    if config.selection == "validation" and model.method.predict is None:
         return scored
     *earlier, last = Checkpoints(workdir / "checkpoints", read_only=True).steps()
-    rows = [_at(row, last) for row in scored.rows]
+    optimistic = config.selection == "paper"
+    rows = [_at(row, last, optimistic) for row in scored.rows]
     for step in earlier:
-        rows += [_at(row, step) for row in task.score(config, data, load_model(workdir, seed, step), source).rows]
-    return Scored(_best_on_test(rows), scored.embeddings)
+        found = task.score(config, data, load_model(workdir, seed, step), source)
+        rows += [_at(row, step, optimistic) for row in found.rows]
+    return Scored(_best(rows, optimistic), scored.embeddings)
 
 
-def _at(row: Row, step: int) -> Row:
-    return Row(**{**row, "chosen": {**row["chosen"], "checkpoint": step, "optimistic": True}})
+def _at(row: Row, step: int, optimistic: bool) -> Row:
+    chosen = {**row["chosen"], "checkpoint": step, **({"optimistic": True} if optimistic else {})}
+    return Row(**{**row, "chosen": chosen})
 
 
-def _best_on_test(rows: list[Row]) -> list[Row]:
-    """Of the rows of one protocol and cell, the one whose first score is best: TimeDRL's way to report a number."""
+def _best(rows: list[Row], on_test: bool) -> list[Row]:
+    """Of the rows of one protocol and cell the best, by its first score on test, which is TimeDRL's way to report a
+    number, or by its validation loss."""
     best: dict[str, Row] = {}
     for row in rows:
-        metric, value = next(iter(row["scores"].items()))
         place = json.dumps([row["protocol"], row["cell"]], sort_keys=True)
-        held = best[place]["scores"][metric] if place in best else None
-        better = held is None or (value is not None and (value > held) == METRICS[metric].higher_is_better)
-        if better and value != held:
+        if place not in best or _better(row, best[place], on_test):
             best[place] = row
     return list(best.values())
+
+
+def _better(row: Row, held: Row, on_test: bool) -> bool:
+    if not on_test:
+        return row["chosen"]["validation_loss"] < held["chosen"]["validation_loss"]
+    (metric, value), other = next(iter(row["scores"].items())), next(iter(held["scores"].values()))
+    if value is None or other is None:
+        return value is not None
+    return value > other if METRICS[metric].higher_is_better else value < other
 
 
 def _held(workdir: Path, record: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Integral, Real
@@ -16,22 +17,24 @@ import optax
 
 from tsrl.config import Config, Train, options
 from tsrl.data.scaling import Scaler
-from tsrl.data.series import centre, check_series, prepare_train
+from tsrl.data.series import check_series
 from tsrl.data.store import Store, store_scaler
 from tsrl.embedder import Embedder, model_meta
-from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
 from tsrl.evaluate.health import monitored_rows, training_monitor
+from tsrl.examples import rows_of, whole_series, windows
+from tsrl.methods import ENCODER_OF
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices
-from tsrl.train.feed import Rows, fits, for_init
-from tsrl.train.loop import Fitted, check, fit
+from tsrl.train.feed import Rows, count_of, fits, for_init
+from tsrl.train.loop import EveryEpoch, Fitted, check, fit
 from tsrl.train.metrics import MetricsFile
+from tsrl.train.optimizer import optimizer
 from tsrl.train.progress import progress_bar
 from tsrl.train.run import programs, trace
 from tsrl.train.state import State
-from tsrl.types import Batch, Method, as_batch
+from tsrl.types import Batch, Method
 from tsrl.views import random_window
 
 
@@ -63,19 +66,34 @@ class Job:
         return _windowed(method, self.config.train.max_train_length)
 
     def optimizer(self) -> optax.GradientTransformation:
-        """AdamW at a constant rate, as `Train` says."""
-        return _adamw(self.config.train.learning_rate, self.config.train.weight_decay)
+        """The optimiser and its schedule, as `Train` says."""
+        train = self.config.train
+        return optimizer(
+            train.optimizer,
+            train.learning_rate,
+            train.weight_decay,
+            train.momentum,
+            train.schedule,
+            self.steps,
+            self.steps_per_epoch,
+            self.method(None).rates,
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in an epoch of a method that does not plan its own: incomplete batches are left out."""
+        return count_of(self.data) // self.batch_size
+
+    @property
+    def checkpoint_every(self) -> int:
+        """Updates between checkpoints."""
+        return self.config.train.checkpoint_every or self.steps_per_epoch
 
 
 # Equal settings give the very same functions, so that what is traced and compiled for one run serves all.
 @lru_cache(maxsize=32)
 def _windowed(method: Method, max_length: int) -> Method:
     return method._replace(draw=random_window(method.draw, max_length))
-
-
-@lru_cache(maxsize=32)
-def _adamw(learning_rate: float, weight_decay: float) -> optax.GradientTransformation:
-    return optax.adamw(learning_rate, weight_decay=weight_decay)
 
 
 def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
@@ -99,29 +117,45 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
         ("seeds", config.seeds, 1),
         ("train.batch_size", train.batch_size, 1),
         ("train.steps", 1 if train.steps is None else train.steps, 1),
-        ("train.checkpoint_every", train.checkpoint_every, 1),
+        ("train.epochs", 1 if train.epochs is None else train.epochs, 1),
+        ("train.checkpoint_every", train.checkpoint_every, 0),
+        ("train.window", train.window, 0),
+        ("train.window_step", train.window_step, 1),
         ("train.max_train_length", train.max_train_length, 2),
     ]:
         if not isinstance(number, Integral) or number < least:
             raise InputError(f"{name}: found {number!r}, want a whole number from {least} up")
     if config.seed + config.seeds > 2**32:
         raise InputError(f"seed: found {config.seed}, want all seeds below {2**32}")
-    for name, rate in [("train.learning_rate", train.learning_rate), ("train.weight_decay", train.weight_decay)]:
+    if train.steps is not None and train.epochs is not None:
+        raise InputError(f"train.epochs: found {train.epochs} beside train.steps {train.steps}, want one of them")
+    for name, rate in [
+        ("train.learning_rate", train.learning_rate),
+        ("train.weight_decay", train.weight_decay),
+        ("train.momentum", train.momentum),
+    ]:
         if not isinstance(rate, Real) or not 0 <= rate < math.inf:
             raise InputError(f"{name}: found {rate!r}, want a finite number from 0 up")
     if not isinstance(config.encoder, nn.Module):
         raise InputError(f"encoder: found {config.encoder!r}, want a module of tsrl.encoders")
     data: Batch | Rows
     if isinstance(x, Store):
-        size, length, channels, count = len(x) * x.length * x.channels, x.length, x.channels, len(x)
-        data = _rows(x, scaler)
+        if train.window or train.fill_batch:
+            raise InputError("train.window, train.fill_batch: found one for a store, want neither")
+        size, length, channels = len(x) * x.length * x.channels, x.length, x.channels
+        data = rows_of(x, scaler)
     else:
         x = check_series(x)
-        prepared = prepare_train(x if scaler is None else scaler.apply(x), train.max_train_length)
-        size, (count, length, channels) = x.size, prepared.shape
-        data = as_batch(prepared, on_host=True)
-    steps = train.steps or (200 if size <= 100_000 else 600)
-    batch_size = min(train.batch_size, count)
+        size, channels = x.size, x.shape[2]
+        x = x if scaler is None else scaler.apply(x)
+        horizon = getattr(config.method, "horizon", 0)
+        if horizon and not train.window:
+            raise InputError(f"train.window: found 0 for {config.method.name}, want the steps it forecasts from")
+        data = windows(x, train, horizon) if train.window else whole_series(x, train)
+        length = train.window or data.mask.shape[1]  # type: ignore[union-attr]
+    batch_size = min(train.batch_size, count_of(data))
+    in_epochs = None if train.epochs is None else train.epochs * (count_of(data) // batch_size)
+    steps = train.steps or in_epochs or (200 if size <= 100_000 else 600)
     job = Job(config, data, length, channels, scaler, steps, batch_size)
     method, seeds, devices = job.method(AXIS), config.seed_list(), usable_devices(batch_size)
     check(method, job.data, steps, batch_size, seeds, devices, fits(job.data, devices))
@@ -132,28 +166,23 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
     return job
 
 
-def _rows(store: Store, scaler: Scaler | None) -> Rows:
-    """The series of a store, prepared as `prepare_train` does but for the splitting."""
-
-    def take(rows: np.ndarray) -> Batch:
-        x = store.take(rows)
-        x = x if scaler is None else scaler.apply(x)
-        return as_batch(centre(x), index=rows, on_host=True)
-
-    # As many rows are read ahead as a block of the order has, so that the groups of the next are read meanwhile.
-    return Rows(len(store), take, store.order, store.cache_bytes)
-
-
-def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
+def run(job: Job, workdir: Path | None = None, quiet: bool = True, every_epoch: Sequence[EveryEpoch] = ()) -> Fitted:
     """Trains; with a workdir it saves checkpoints and metrics there and resumes from them.
+
+    Args:
+      job: made by `prepare`.
+      workdir: of the run, or None.
+      quiet: no progress bar.
+      every_epoch: see `fit`.
 
     Raises:
       TrainingDiverged: a loss is not finite.
     """
     enable_compilation_cache()
     sample = job.data if isinstance(job.data, Batch) else job.data.take(monitored_rows(job.data.count))
-    # The best of all checkpoints can only be told at the end.
-    keep = None if job.config.selection == "paper" else 2
+    # The best of all checkpoints can only be told at the end; of a forecaster, that on the validation part.
+    every = job.config.selection == "paper" or job.method(None).predict is not None
+    keep = None if every else 2
     checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints", keep)
     try:
         with progress_bar(job.steps, quiet) as report:
@@ -167,11 +196,12 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True) -> Fitted:
                 devices=usable_devices(job.batch_size),
                 axis_name=AXIS,
                 checkpoints=checkpoints,
-                checkpoint_every=job.config.train.checkpoint_every,
+                checkpoint_every=job.checkpoint_every,
                 metrics_file=None if workdir is None else MetricsFile(workdir / "metrics.jsonl"),
                 meta=model_meta(job.channels, job.length, job.scaler),
                 report=report,
                 monitor=training_monitor(job.method(None), sample),
+                every_epoch=every_epoch,
             )
     finally:
         if checkpoints is not None:
@@ -229,7 +259,7 @@ def pretrain(
       x: `[N, T, C]` floats; NaN = missing; shorter series are padded with NaN. Or a store of more series
         than memory holds (`tsrl.data.store.open_store`): about twice its `cache_bytes` of them are in memory.
       method: a name of `tsrl.methods.METHODS`.
-      encoder: an encoder module of `tsrl.encoders`; default: the published sizes.
+      encoder: an encoder module of `tsrl.encoders`; default: that of the paper, in its size.
       steps: optimiser updates; default 200 for up to 100,000 values, else 600.
       seed: of the initial weights and every draw.
       batch_size: series in a batch.
@@ -254,7 +284,7 @@ def pretrain(
         weight_decay=weight_decay,
         max_train_length=max_train_length,
     )
-    config = Config(method=options(method, **settings), encoder=encoder or DilatedConv(), train=train, seed=seed)
+    config = Config(method=options(method, **settings), encoder=encoder or ENCODER_OF[method](), train=train, seed=seed)
     scaler = None
     if scale:
         scaler = store_scaler(x) if isinstance(x, Store) else Scaler.of(check_series(x))

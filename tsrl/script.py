@@ -1,5 +1,6 @@
 """`main` of every experiment script: flags, exit codes, one data set or several, what is printed."""
 
+import argparse
 import ctypes
 import errno
 import os
@@ -7,16 +8,19 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Any, NoReturn
 
+import flax.linen as nn
 import tyro
 from rich.console import Console
 
 from tsrl.config import Config
-from tsrl.errors import InputError, TrainingDiverged
+from tsrl.encoders import ENCODERS
+from tsrl.errors import InputError, TrainingDiverged, nearest
 from tsrl.report.comparison import comparison_tables
 from tsrl.report.table import results_tables
 from tsrl.suite import suite
@@ -25,7 +29,12 @@ _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def main(
-    default: Config, args: list[str] | None = None, prog: str | None = None, description: str | None = None
+    default: Config,
+    args: list[str] | None = None,
+    prog: str | None = None,
+    description: str | None = None,
+    *,
+    settings: Callable[[Config], Config] | None = None,
 ) -> None:
     """Reads flags over `default`, runs the experiment, prints its tables.
 
@@ -37,18 +46,47 @@ def main(
       args: the flags; default: those of this process.
       prog: the command's name in help texts and in the report.
       description: the help's first words; default: the docstring of the script that runs.
+      settings: what to use instead of `default` for the data set, task and horizons of the configuration that it is
+        given; flags win over it.
     """
     _share_arenas()
     args = sys.argv[1:] if args is None else args
     prog = prog or f"python {sys.argv[0]}"
+    command = shlex.join([*prog.split(), *args])
     with _exit_codes():
-        description = description or sys.modules["__main__"].__doc__
-        config = tyro.cli(Config, default=default, args=args, prog=prog, description=description)
-        for report in suite(config, shlex.join([*prog.split(), *args])):
+        named, args = _encoder_flag(args)
+        words = f"{description or sys.modules['__main__'].__doc__}\n--encoder NAME: one of {', '.join(ENCODERS)}"
+
+        def read(base: Config) -> Config:
+            base = base if named is None else replace(base, encoder=named)
+            return tyro.cli(Config, default=base, args=args, prog=prog, description=words)
+
+        def of_dataset(name: str) -> Config:
+            first = replace(read(default), dataset=name, datasets="")
+            return first if settings is None else replace(read(settings(first)), dataset=name, datasets="")
+
+        config = read(default)
+        config = config if config.datasets else of_dataset(config.dataset)
+        for report in suite(config, command, of_dataset):
             if "stopped" in report:
                 code = 130 if report["stopped"] == signal.SIGINT else 0
                 _leave(f"stopped at step {report['step']}, saved; the same command resumes", code)
             _show(report)
+
+
+def _encoder_flag(args: list[str]) -> tuple[nn.Module | None, list[str]]:
+    """The encoder that `--encoder NAME` asks for, in the size of its paper, and the flags without it.
+
+    It decides which flags `--encoder.` has, so it is read before them.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--encoder")
+    known, rest = parser.parse_known_args(args)
+    if known.encoder is None:
+        return None, rest
+    if known.encoder not in ENCODERS:
+        raise InputError(f"encoder: found {known.encoder!r}; {nearest(known.encoder, ENCODERS)}")
+    return ENCODERS[known.encoder](), rest
 
 
 def _share_arenas() -> None:

@@ -1,9 +1,10 @@
 """The parts of a run's configuration: how a method is trained, and the settings of each task."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tsrl.data.dataset import Split
+from tsrl.evaluate.continuing_probe import Probe
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,10 @@ class Forecast:
       covariates: put seven calendar covariates before the values, as TS2Vec does.
       context: steps that a time step's representation sees, itself included; default: 201, or half of a training part
         that is shorter than twice that.
-      look_back: steps of the window of `window_linear` and of the linear controls; default: 336, for Exchange
-        96, or half of a short training part.
-      protocols: how the representations are read.
+      look_back: steps of the window of `window_linear`, `trained_probe` and the linear controls; default:
+        `train.window`, or without one 336, for Exchange 96, or half of a short training part.
+      protocols: how the representations are read; a supervised forecaster's own forecasts are scored instead.
+      probe: settings of `trained_probe`.
     """
 
     horizons: tuple[int, ...] | None = None
@@ -64,7 +66,11 @@ class Forecast:
     covariates: bool = True
     context: int | None = None
     look_back: int | None = None
-    protocols: tuple[Literal["last_step_ridge", "window_linear"], ...] = ("last_step_ridge", "window_linear")
+    protocols: tuple[Literal["last_step_ridge", "window_linear", "trained_probe"], ...] = (
+        "last_step_ridge",
+        "window_linear",
+    )
+    probe: Probe = field(default_factory=Probe)
 
 
 @dataclass(frozen=True)

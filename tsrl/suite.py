@@ -1,7 +1,7 @@
 """One data set after another, and what they say together: ranks, tests, the critical-difference diagram."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,15 @@ from tsrl.workdir import default_workdir
 ALPHA = 0.05
 
 
-def suite(config: Config, command: str = "") -> Iterator[dict[str, Any]]:
+def suite(
+    config: Config, command: str = "", of_dataset: Callable[[str], Config] | None = None
+) -> Iterator[dict[str, Any]]:
     """Runs every data set of the configuration.
 
     Args:
       config: with `datasets`, a run for each below `workdir` (default: `runs/`); otherwise one run.
       command: recorded in the reports.
+      of_dataset: the configuration of a data set's run; default: `config` with its name.
 
     Yields:
       Each run's report as it is done; with several data sets at last the comparison of all (schema:
@@ -41,7 +44,7 @@ def suite(config: Config, command: str = "") -> Iterator[dict[str, Any]]:
     names = [name.strip() for name in config.datasets.split(",")]
     if "" in names or len(set(names)) < len(names):
         raise InputError(f"datasets: found {config.datasets!r}, want different names separated by commas")
-    runs = [_one(config, name) for name in names]
+    runs = [_one(config if of_dataset is None else of_dataset(name), name) for name in names]
     for run in runs:
         TASKS[run.task].load(run)
     reports = []

@@ -149,7 +149,7 @@ def test_paper_selection_takes_the_least_test_error_and_says_so():
 
 def shrunk(factor, added=0.0):
     """A model that forecasts the last value times a factor."""
-    return lambda windows, horizon: np.repeat(windows[:, -1:] * factor + added, horizon, 1)
+    return lambda windows, known: np.repeat(windows[:, -1:] * factor + added, known.shape[1], 1)
 
 
 def test_end_to_end_scores_the_candidate_that_is_best_on_valid():
@@ -172,8 +172,8 @@ def test_end_to_end_scores_the_candidate_that_is_best_on_valid():
 def test_end_to_end_paper_selection_looks_at_test():
     x = np.ones((STEPS, 1))
     x[170:] = 2.0
-    models = {"one": lambda windows, horizon: np.ones((len(windows), horizon, 1)),
-              "two": lambda windows, horizon: np.full((len(windows), horizon, 1), 2.0)}  # fmt: skip
+    models = {"one": lambda windows, known: np.ones((*known.shape[:2], 1)),
+              "two": lambda windows, known: np.full((*known.shape[:2], 1), 2.0)}  # fmt: skip
     chosen = {s: end_to_end(models, x, x, SPLITS, [3], 2, selection=s)[0] for s in ("validation", "paper")}
     assert chosen["validation"].chosen["candidate"] == "one"
     assert chosen["validation"].scores["mse"] == 1.0
@@ -376,7 +376,7 @@ def test_wrong_windows_are_named(change, message):
     ("candidates", "message"),
     [
         ({}, "candidates: found none"),
-        ({"a": lambda w, h: w[:, :1]}, r"candidates\['a'\]: found forecasts \(46, 1, 2\), want \(46, 4, 2\)"),
+        ({"a": lambda w, known: w[:, :1]}, r"candidates\['a'\]: found forecasts \(46, 1, 2\), want \(46, 4, 2\)"),
         ({"a": shrunk(np.nan)}, r"candidates\['a'\]: found NaN or infinity in 46 of 46 rows, the first 120"),
     ],
 )

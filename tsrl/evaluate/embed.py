@@ -40,7 +40,18 @@ def _represent(
         return out
     window_max = pooling == "max"
     z = pool_over_time(out.z, None if window_max else pooling)
-    z = z if kept is None else z[:, slice(*kept)]
+    if kept is not None:
+        steps = batch.mask.shape[1]
+        if z.shape[1] == steps:
+            z = z[:, slice(*kept)]
+        elif kept == (steps - 1, steps):
+            # Patches, or a shortened series: the last one stands for the window's last step.
+            z = z[:, -1:]
+        else:
+            raise InputError(
+                f"sliding_length: found {kept[1] - kept[0]} for an encoder that gives {z.shape[1]} representations of "
+                f"{steps} steps; want 1, with causal=True"
+            )
     return z.max(1) if window_max else z
 
 
@@ -238,3 +249,30 @@ def _chunk(batch_size: int | None, method: Method, params: Params, aux: Aux, x: 
         return int(batch_size)
     z = jax.eval_shape(lambda: method.encode(params, aux, as_batch(np.zeros((1, *x.shape[1:]), np.float32)))).z
     return max(1, _CHUNK_VALUES // int(np.prod(z.shape)))
+
+
+def predict_windows(method: Method, params: Params, aux: Aux, x: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """A supervised model's forecasts.
+
+    Args:
+      method: made for a single device, with `predict`.
+      params: of one seed.
+      aux: of one seed.
+      x: `[N, L, K + C]` windows, their first K channels known in advance.
+      known: `[N, H, K]` those channels after the windows.
+
+    Returns:
+      `[N, H, C]`.
+    """
+    assert method.predict is not None
+    chunk = min(len(x), 128)
+    # No value after the window reaches the model.
+    target = np.zeros((len(x), known.shape[1], x.shape[2]), np.float32)
+    target[..., : known.shape[2]] = known
+    outputs = []
+    for start in range(0, len(x), chunk):
+        part = np.arange(start, min(start + chunk, len(x)))
+        filled = np.concatenate([part, np.repeat(part[-1:], chunk - len(part))])
+        batch = as_batch(x[filled], target=jnp.asarray(target[filled]))
+        outputs.append(np.asarray(_represent(method.predict, params, aux, batch))[: len(part)])
+    return np.concatenate(outputs)

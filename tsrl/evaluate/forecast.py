@@ -31,6 +31,7 @@ from tsrl.evaluate.origins import (
     cut_windows,
     make_series,
     origins,
+    window_means,
 )
 from tsrl.evaluate.ridge import PENALTIES, WINDOW_PENALTIES
 
@@ -146,19 +147,69 @@ def window_linear(
     )
 
 
-def flatten(windows: np.ndarray) -> np.ndarray:
-    """`[n, L, D] -> [n, L * D]`: all steps side by side, for `window_linear`; of raw windows, its control."""
-    return windows.reshape(len(windows), -1)
-
-
-def end_to_end(
-    candidates: Mapping[str, Callable[[np.ndarray, int], np.ndarray]],
+def channel_linear(
+    represent: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     x_in: np.ndarray,
     x: np.ndarray,
     splits: Splits,
     horizons: Sequence[int],
     look_back: int,
     *,
+    scale: np.ndarray | None = None,
+    penalties: Sequence[float] = WINDOW_PENALTIES,
+    selection: Selection = "validation",
+) -> list[Forecast]:
+    """`window_linear` for representations of each channel of an instance-normalised window, under one map.
+
+    With a window's mean m and standard deviation s the forecast is `m + s * (W z + b)`, as TimeDRL's. Errors are in
+    scaled units, so that it is ridge without an intercept from `[s * z, s]` to `y - m`.
+
+    Args:
+      represent: windows `[n, look_back, C_in]` -> representations `[n, C, F]` and the scale `[n, C]`.
+      x_in: as in `window_linear`.
+      x: as in `window_linear`.
+      splits: as in `window_linear`.
+      horizons: as in `window_linear`.
+      look_back: as in `window_linear`.
+      scale: as in `window_linear`.
+      penalties: as in `window_linear`.
+      selection: as in `window_linear`.
+
+    Returns:
+      Two `Forecast` a horizon, plain and anchored, which has the window's last value for m.
+
+    Raises:
+      InputError: as `window_linear`.
+    """
+    x = check_series(x, splits, horizons, look_back=look_back, scale=scale)
+    windows = cut_windows(_inputs(x_in, x), look_back)
+
+    def features(asked: np.ndarray) -> np.ndarray:
+        z, own = represent(windows(asked))
+        check_finite("represent", z, asked)
+        return np.concatenate([z * own[..., None], own[..., None]], -1).astype(np.float32)
+
+    series = make_series(x, (window_means(x, look_back), x))
+    rows = all_origins(splits, horizons, look_back - 1)
+    return ridge_forecasts(
+        features, series, splits, rows, horizons, scale, penalties, selection, intercept=False, max_dual_rows=4096
+    )
+
+
+def flatten(windows: np.ndarray) -> np.ndarray:
+    """`[n, L, D] -> [n, L * D]`: all steps side by side, for `window_linear`; of raw windows, its control."""
+    return windows.reshape(len(windows), -1)
+
+
+def end_to_end(
+    candidates: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]],
+    x_in: np.ndarray,
+    x: np.ndarray,
+    splits: Splits,
+    horizons: Sequence[int],
+    look_back: int,
+    *,
+    known: np.ndarray | None = None,
     anchored: bool = False,
     scale: np.ndarray | None = None,
     selection: Selection = "validation",
@@ -166,13 +217,14 @@ def end_to_end(
     """A supervised model's own forecasts, of the candidate that is best on valid.
 
     Args:
-      candidates: name -> function of windows `[n, look_back, C_in]`, n up to 512, and H that gives `[n, H, C]`; for
-        example the checkpoints of one training run.
+      candidates: name -> function of windows `[n, look_back, C_in]`, n up to 512, and what is known in advance
+        `[n, H, K]`, that gives `[n, H, C]`; for example the checkpoints of one training run.
       x_in: `[T, C_in]` what the windows are cut from.
       x: `[T, C]` scaled values, the targets.
       splits: see `Splits`; train only has to hold a window and its targets.
       horizons: steps ahead.
       look_back: length of a window, which ends at its origin.
+      known: `[T, K]` what is known in advance, such as the calendar; default: nothing, K = 0.
       anchored: the models were trained on targets minus `x[t]`, which is added to their forecasts.
       scale: as in `last_step_ridge`.
       selection: see `Selection`.
@@ -185,13 +237,15 @@ def end_to_end(
     """
     x = check_series(x, splits, horizons, look_back=look_back, scale=scale)
     windows = cut_windows(_inputs(x_in, x), look_back)
+    ahead = np.empty((len(x), 0), np.float32) if known is None else np.asarray(known)
     check_selection(selection)
     if not candidates:
         raise InputError("candidates: found none, want at least one")
 
     def errors(name: str, rows: np.ndarray, horizon: int) -> np.ndarray:
         def predict(part: np.ndarray) -> np.ndarray:
-            y = np.asarray(candidates[name](windows(part), horizon))
+            coming = np.lib.stride_tricks.sliding_window_view(ahead, horizon, axis=0)[part + 1].swapaxes(1, 2)
+            y = np.asarray(candidates[name](windows(part), coming))
             if y.shape != (want := (len(part), horizon, x.shape[1])):
                 raise InputError(f"candidates[{name!r}]: found forecasts {y.shape}, want {want}")
             check_finite(f"candidates[{name!r}]", y, part)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tsrl.errors import InputError
 from tsrl.evaluate.forecast_scores import Forecast, Selection, prediction_errors, ridge_forecasts, scores
-from tsrl.evaluate.origins import Splits, all_origins, check_series, cut_windows, make_series, origins
+from tsrl.evaluate.origins import Splits, all_origins, check_series, cut_windows, make_series, origins, window_means
 from tsrl.evaluate.ridge import WINDOW_PENALTIES
 
 
@@ -51,8 +51,7 @@ def normalised_linear(
     """
     x = check_series(x, splits, horizons, look_back=look_back, scale=scale)
     windows = cut_windows(x, look_back)
-    mean = np.zeros_like(x)
-    mean[look_back - 1 :] = np.lib.stride_tricks.sliding_window_view(x, look_back, axis=0).mean(-1)
+    mean = window_means(x, look_back)
 
     def features(asked: np.ndarray) -> np.ndarray:
         return windows(asked).swapaxes(1, 2) - mean[asked, :, None]

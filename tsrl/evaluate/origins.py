@@ -38,6 +38,13 @@ def cut_windows(x: np.ndarray, length: int) -> Callable[[np.ndarray], np.ndarray
     return lambda asked: np.ascontiguousarray(every[asked - (length - 1)].swapaxes(1, 2))
 
 
+def window_means(x: np.ndarray, length: int) -> np.ndarray:
+    """`[T, C]`: the mean of the `length` steps that end at each step; zeros before there are as many."""
+    mean = np.zeros_like(x)
+    mean[length - 1 :] = np.lib.stride_tricks.sliding_window_view(x, length, axis=0).mean(-1)
+    return mean
+
+
 def check_series(
     x: np.ndarray,
     splits: Splits,

@@ -1,6 +1,7 @@
 """What a task is: how it reads its data, what an encoder is trained on, and how representations are judged."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,9 @@ from tsrl.data.scaling import Scaler
 from tsrl.data.store import Store
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
+from tsrl.pretraining import Job
 from tsrl.report.schema import METRICS, Role, Row, row
+from tsrl.train.loop import EveryEpoch
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -57,6 +60,18 @@ class Scored(NamedTuple):
     embeddings: dict[str, np.ndarray]
 
 
+class Watcher(NamedTuple):
+    """A protocol that follows the training.
+
+    Attributes:
+      every_epoch: see `train.loop.fit`.
+      rows: `source -> ` results for a seed that has been trained.
+    """
+
+    every_epoch: EveryEpoch
+    rows: Callable[[Source], list[Row]]
+
+
 class Task(NamedTuple):
     """A task as functions of the configuration and its data set; `data` is whatever `load` returns.
 
@@ -75,6 +90,7 @@ class Task(NamedTuple):
         needs the model itself.
       baseline: `(config, what "labels" gives, seed) -> ` rows of what knows nothing, which stand in every report, with
         or without controls and of representations from elsewhere too; None: no such rows.
+      watchers: `(config, data, job, workdir) -> ` the protocols that follow the training; None: there are none.
       picture: `(config, data, embeddings of one seed) -> ` arrays for the report page's plot of an example, see
         `report.page`; None: no such plot.
     """
@@ -91,6 +107,7 @@ class Task(NamedTuple):
     labels: Callable[[Config, Any], dict[str, np.ndarray]]
     judge: Callable[[Evaluation, Arrays, Source], list[Row]] | None = None
     baseline: Callable[[Evaluation, Arrays, int], list[Row]] | None = None
+    watchers: Callable[[Config, Any, Job, Path], list[Watcher]] | None = None
     picture: Callable[[Config, Any, Arrays], dict[str, np.ndarray]] | None = None
 
 

@@ -1,5 +1,6 @@
 """Forecasting: frozen representations of a long series, read by closed-form ridge regressions."""
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,20 +11,23 @@ from tsrl.data.forecasting import Borders, ForecastSet, calendar_covariates, loa
 from tsrl.data.scaling import Scaler
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
-from tsrl.evaluate.forecast import flatten, last_step_ridge, window_linear
+from tsrl.evaluate.continuing_probe import ContinuingProbe
+from tsrl.evaluate.forecast import channel_linear, end_to_end, flatten, last_step_ridge, window_linear
 from tsrl.evaluate.forecast_controls import last_value, normalised_linear, seasonal_naive
 from tsrl.evaluate.forecast_scores import Forecast
-from tsrl.evaluate.origins import Splits, check_series
+from tsrl.evaluate.origins import Splits, check_series, cut_windows
+from tsrl.pretraining import Job
 from tsrl.report.schema import Row
-from tsrl.tasks.base import Arrays, Scored, Source, Task, Training, scored_row, wanted
+from tsrl.tasks.base import Arrays, Scored, Source, Task, Training, Watcher, scored_row, wanted
 
-COVARIATES = 7
 # Of representations from elsewhere, whose set is not known.
 HORIZONS = (24, 48, 168, 336, 720)
 
 PROTOCOLS = {
     "last_step_ridge": "ridge regression on the last step's representation of a causal window (TS2Vec)",
     "window_linear": "ridge regression on the representations of all steps of a window (TimeDRL's linear map)",
+    "trained_probe": "a linear head trained on after every epoch of pre-training (TimeDRL)",
+    "end_to_end": "a supervised model's own forecasts, by the checkpoint that is best on validation",
     "control": "no encoder: a forecast from the values of the window alone",
 }
 ARRAYS = {
@@ -39,22 +43,24 @@ class Series(NamedTuple):
     Attributes:
       data: the set, one column if univariate.
       borders: of its parts.
-      x: `[T, 7 + C]` float32 in original units: calendar covariates, then values; up to the end of the test part.
+      x: `[T, K + C]` float32 in original units: calendar covariates, then values; up to the end of the test part.
+      covariates: K, 7 or 0.
       scaler: of all channels, fitted to the training part.
     """
 
     data: ForecastSet
     borders: Borders
     x: np.ndarray
+    covariates: int
     scaler: Scaler
 
     def targets(self) -> np.ndarray:
         """`[T, C]`: the values to be forecast, standardised."""
-        return self.scaler.apply(self.x)[:, COVARIATES:]
+        return self.scaler.apply(self.x)[:, self.covariates :]
 
     def scale(self) -> np.ndarray:
         """`[C]`: what the values were divided by."""
-        return self.scaler.std[COVARIATES:]
+        return self.scaler.std[self.covariates :]
 
     def splits(self) -> Splits:
         """The parts as slices."""
@@ -71,13 +77,22 @@ def load(config: Config) -> Series:
     data = load_forecast(config.dataset, config.data_dir, config.table)
     data = data.univariate() if config.forecast.univariate else data
     borders = data.borders(config.forecast.split)
-    x = np.concatenate([calendar_covariates(data.time), data.values], -1)[: borders.test]
-    series = Series(data, borders, x, Scaler.of(x[None, : borders.train]))
+    calendar = calendar_covariates(data.time) if config.forecast.covariates else np.empty((len(data.values), 0))
+    x = np.concatenate([calendar, data.values], -1).astype(np.float32)[: borders.test]
+    series = Series(data, borders, x, calendar.shape[1], Scaler.of(x[None, : borders.train]))
+    asked = horizons(config, data)
+    horizon = getattr(config.method, "horizon", None)
+    if horizon is not None and asked != (horizon,):
+        found = ", ".join(map(str, asked))
+        raise InputError(
+            f"forecast.horizons: found {found} for a model trained to forecast {horizon} steps; want one horizon and "
+            f"method.horizon the same"
+        )
     sizes = {"context": context(config, borders.train), "look_back": look_back(config, data.name, borders.train)}
     for name, number in sizes.items():
         if not 1 <= number < borders.train:
             raise InputError(f"forecast.{name}: found {number}, want 1 to {borders.train - 1}, below the training part")
-        check_series(series.targets(), series.splits(), horizons(config, data), skip=number - 1)
+        check_series(series.targets(), series.splits(), asked, skip=number - 1)
     return series
 
 
@@ -86,9 +101,11 @@ def horizons(config: Evaluation, data: ForecastSet) -> tuple[int, ...]:
     return data.horizons if config.forecast.horizons is None else config.forecast.horizons
 
 
-def look_back(config: Evaluation, name: str, train: int) -> int:
+def look_back(config: Config, name: str, train: int) -> int:
     """The window of the linear protocols, of a set with `train` steps to train on."""
     given = config.forecast.look_back
+    if given is None and config.train.window:
+        return config.train.window
     return _at_most_half(96 if name == "Exchange" else 336, train) if given is None else given
 
 
@@ -126,29 +143,85 @@ def describe(config: Config, series: Series) -> dict[str, Any]:
 
 def labels(config: Config, series: Series) -> dict[str, np.ndarray]:
     """The values and where the parts end."""
-    return {"x": series.x[:, COVARIATES:], "borders": np.array(series.borders)}
+    return {"x": series.x[:, series.covariates :], "borders": np.array(series.borders)}
 
 
 def score(config: Config, series: Series, embedder: Embedder, source: Source) -> Scored:
-    """The protocols on one model; the representation of a step has seen `context` steps, itself the last."""
+    """The protocols on one model; a forecaster's own forecasts instead."""
+    window = look_back(config, series.data.name, series.borders.train)
+    if embedder.method.predict is not None:
+        found = _own_forecasts(config, series, embedder, window)
+        return Scored(_rows(source, "end_to_end", found), _of_test_windows(series, embedder, window))
     rows: list[Row] = []
-    seen, asked = context(config, series.borders.train), horizons(config, series.data)
-    z = embedder.encode(series.x[None], sliding_length=1, sliding_padding=seen - 1, causal=True)[0]
+    embeddings: dict[str, np.ndarray] = {}
+    given = (series.targets(), series.splits(), horizons(config, series.data))
     if "last_step_ridge" in config.forecast.protocols:
-        found = last_step_ridge(z, series.targets(), series.splits(), asked, skip=seen - 1, scale=series.scale())
+        # The representation of a step has seen `context` steps, itself the last.
+        seen = context(config, series.borders.train)
+        z = embedder.encode(series.x[None], sliding_length=1, sliding_padding=seen - 1, causal=True)[0]
+        embeddings = {"z": z}
+        found = last_step_ridge(z, *given, skip=seen - 1, scale=series.scale())
         rows += _rows(source, "last_step_ridge", found)
     if "window_linear" in config.forecast.protocols:
-        found = window_linear(
-            lambda windows: flatten(embedder.encode(windows)),
-            series.x,
-            series.targets(),
-            series.splits(),
-            asked,
-            look_back(config, series.data.name, series.borders.train),
-            scale=series.scale(),
-        )
+        channels = series.scale().size
+
+        def by_channel(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            features, _, scale = embedder.window_features(windows)
+            return features[:, -channels:], scale[:, -channels:]
+
+        if embedder.method.of_windows is not None:
+            found = channel_linear(by_channel, series.x, *given, window, scale=series.scale())
+        else:
+            represent = lambda windows: flatten(embedder.encode(windows))  # noqa: E731
+            found = window_linear(represent, series.x, *given, window, scale=series.scale())
         rows += _rows(source, "window_linear", found)
-    return Scored(rows, {"z": z})
+    return Scored(rows, embeddings or _of_test_windows(series, embedder, window))
+
+
+def _own_forecasts(config: Config, series: Series, embedder: Embedder, window: int) -> list[Forecast]:
+    """A supervised model's forecasts; they are given in original units."""
+    count = series.covariates
+    mean, std = series.scaler.mean[count:], series.scaler.std[count:]
+    return end_to_end(
+        {embedder.options.name: lambda x, known: (embedder.predict(x, known) - mean) / std},
+        series.x,
+        series.targets(),
+        series.splits(),
+        horizons(config, series.data),
+        window,
+        known=series.x[:, :count],
+        scale=series.scale(),
+    )
+
+
+def _of_test_windows(series: Series, embedder: Embedder, window: int) -> dict[str, np.ndarray]:
+    """Embeddings of up to 1,024 windows that end in the test part."""
+    test = series.splits().test
+    ends = np.linspace(test.start, test.stop - 1, min(1024, test.stop - test.start)).astype(int)
+    return {"z_test": embedder.embed(cut_windows(series.x, window)(ends))}
+
+
+def watchers(config: Config, series: Series, job: Job, workdir: Path) -> list[Watcher]:
+    """The protocol `trained_probe`, if asked for."""
+    if "trained_probe" not in config.forecast.protocols:
+        return []
+    probe = ContinuingProbe(
+        job.method(None),
+        config.forecast.probe,
+        series.scaler.apply(series.x),
+        series.targets(),
+        series.splits(),
+        horizons(config, series.data),
+        look_back(config, series.data.name, series.borders.train),
+        config.seed_list(),
+        workdir / "probe",
+    )
+
+    def rows(source: Source) -> list[Row]:
+        assert source.seed is not None
+        return _rows(source, "trained_probe", probe.forecasts(source.seed, config.selection, series.scale()))
+
+    return [Watcher(probe, rows)]
 
 
 def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
@@ -210,9 +283,10 @@ TASK = Task(
     dataset=describe,
     protocols=PROTOCOLS,
     headline="mse",
-    compared=("last_step_ridge", "window_linear", "control"),
+    compared=("last_step_ridge", "window_linear", "trained_probe", "end_to_end", "control"),
     score=score,
     controls=controls,
     labels=labels,
     judge=judge,
+    watchers=watchers,
 )

@@ -31,12 +31,14 @@ class Rows:
       take: `[B]` row ids -> a batch of numpy arrays, whose `index` holds the ids. It is called from a thread.
       order: `(seed, epoch, batch_size) -> [steps, B]` int32 row ids, a pure function.
       ahead_bytes: most memory for rows that are read before they are needed; two steps at least.
+      in_memory: rows in any order are at hand at once, so that several seeds can be trained together.
     """
 
     count: int
     take: Callable[[np.ndarray], Batch]
     order: Callable[[int, int, int], np.ndarray]
     ahead_bytes: int = 0
+    in_memory: bool = False
 
 
 def as_rows(data: Batch | Rows) -> Rows:

@@ -21,6 +21,7 @@ from tsrl.types import Batch, Method
 
 _MUST_BE_FINITE = ("loss", "grad_norm", "param_norm")
 Report = Callable[[int, dict[str, Any] | None, float], None]
+EveryEpoch = Callable[[int, State], None]
 
 
 class Fitted(NamedTuple):
@@ -56,6 +57,7 @@ def fit(
     report: Report | None = None,
     report_every: int = 10,
     monitor: Monitor | None = None,
+    every_epoch: Sequence[EveryEpoch] = (),
     at_once: int | None = None,
     resident: bool | None = None,
 ) -> Fitted:
@@ -80,6 +82,9 @@ def fit(
       report_every: updates between reports; losses are looked at then, not after every step.
       monitor: `(params, aux) -> {name: scalar}`, pure and jit-able, of one seed. It looks every `checkpoint_every`
         updates and after the last; the step's row holds its numbers as `health`. It cannot change the training.
+      every_epoch: each called as `(epoch, state)` after the last update of an epoch, counted from 0, with the state of
+        all seeds. They cannot change the training. A run that is taken up again calls them anew for an epoch if no
+        later checkpoint was saved, and always with the same state.
       at_once: most updates in one call of the compiled program; default: 1 on CPUs, else 10. It changes no result.
       resident: whether the data set lives on the devices or is fed to them call by call, which changes no result;
         default: whether it takes at most a quarter of their memory; never for `Rows`. A method that plans its epochs is
@@ -142,14 +147,18 @@ def fit(
             if len(pending) > 1:
                 jax.block_until_ready(pending[-2][2])
             due = run.step % checkpoint_every == 0
+            ended = run.ended_epoch() if every_epoch else None
             # The first is waited for as well: from then on it is known that all works, and compilation is over.
-            if due or run.step % report_every == 0 or first == began + 1:
+            if due or ended is not None or run.step % report_every == 0 or first == began + 1:
                 settle()
                 now = time.perf_counter()
                 speed = (run.step - since[1]) / max(now - since[0], 1e-9)
                 since = (now, run.step)
                 if report is not None:
                     report(run.step, history[-1], speed)
+            if ended is not None:
+                for call in every_epoch:
+                    call(ended, run.state)
             if due and checkpoints is not None:
                 run.save(checkpoints)
         settle()
@@ -199,8 +208,9 @@ def check(
     if method.before_epoch is not None and len(seeds) > 1:
         raise InputError(f"seeds: found {len(seeds)}, want 1: this method plans its epochs; run its seeds in sequence")
     if isinstance(data, Rows) and method.before_epoch is not None:
-        raise InputError("data: found a store for a method that plans its epochs on all rows, want an array in memory")
-    if isinstance(data, Rows) and len(seeds) > 1:
+        found = "windows" if data.in_memory else "a store"
+        raise InputError(f"data: found {found} for a method that plans its epochs on all rows, want whole series")
+    if isinstance(data, Rows) and not data.in_memory and len(seeds) > 1:
         # Every seed has an order of its own, and so needs other row groups in memory.
         raise InputError(f"seeds: found {len(seeds)} for a store, want 1: run its seeds in sequence")
     if not resident:

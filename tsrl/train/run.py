@@ -166,6 +166,11 @@ class Run:
         self.step += count
         return count, metrics
 
+    def ended_epoch(self) -> int | None:
+        """The number of the epoch whose last update was just made, if one was."""
+        done = self.step - self._position.epoch_start == self._order.shape[1]
+        return self._position.epoch if done else None
+
     def _begin_epoch(self, position: Position) -> None:
         plan = None
         if self._method.before_epoch is not None:
