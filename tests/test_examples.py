@@ -74,7 +74,7 @@ def test_rows_are_repeated_until_a_batch_is_full():
 
 
 def job(**train):
-    config = Config(options("ts2vec"), DilatedConv(width=4, features=4, depth=1), train=Train(**train))
+    config = Config(method=options("ts2vec"), encoder=DilatedConv(width=4, features=4, depth=1), train=Train(**train))
     return prepare(config, np.random.default_rng(0).normal(size=(2, 20, 1)), None)
 
 

@@ -222,6 +222,30 @@ def test_a_run_without_scores_says_so(tmp_path, capsys):
     assert "no scores: the data set has no labels or no test part" in " ".join(capsys.readouterr().out.split())
 
 
+def test_settings_of_a_data_set_give_way_to_flags(waves, tmp_path):
+    def settings(config):
+        chosen = replace(config.train, steps=2 if config.dataset == "one" else 3, batch_size=4)
+        return replace(config, train=chosen)
+
+    (tmp_path / "one.npz").write_bytes(waves.read_bytes())
+    (tmp_path / "two.npz").write_bytes(waves.read_bytes())
+    flags = ["--datasets", "one,two", "--data-dir", str(tmp_path), "--workdir", str(tmp_path / "runs"), *SMALL]
+    main(CONFIG, [*flags, "--train.batch-size", "2"], settings=settings)
+    found = [json.loads((tmp_path / "runs" / name / "config.json").read_text())["train"] for name in ("one", "two")]
+    assert [(train["steps"], train["batch_size"]) for train in found] == [(2, 2), (3, 2)]
+
+
+def test_an_encoder_is_chosen_by_name_and_its_sizes_by_flags(waves, tmp_path, capsys):
+    flags = ["--dataset", str(waves), "--workdir", str(tmp_path / "run"), "--train.steps", "1", "--no-controls"]
+    main(CONFIG, [*flags, "--encoder", "DilatedConv", "--encoder.depth", "1", "--encoder.features=5"])
+    model = json.loads((tmp_path / "run" / "config.json").read_text())["encoder"]
+    assert (model["name"], model["depth"], model["features"], model["width"]) == ("DilatedConv", 1, 5, 64)
+    with pytest.raises(SystemExit) as stop:
+        main(CONFIG, ["--encoder", "DilatedConf"])
+    assert stop.value.code == 2
+    assert "encoder: found 'DilatedConf'; did you mean DilatedConv?" in capsys.readouterr().err
+
+
 BAD = {
     "no such set": (["--dataset", "BasicMotion"], "BasicMotions"),
     "no such file": (["--dataset", "absent.npz"], "absent.npz"),

@@ -1,4 +1,4 @@
-"""Optimisers against PyTorch's rules written out, schedules against the published code's, parts with their own rates."""
+"""Optimisers against PyTorch's rules written out, schedules against the published code's, rates of parts."""
 
 import jax
 import jax.numpy as jnp
