@@ -79,3 +79,9 @@ def test_parts_have_their_own_rates():
     np.testing.assert_allclose(other["encoder"]["a"], one["encoder"]["a"])
     np.testing.assert_allclose(other["head"]["c"], 0.25 * one["head"]["c"])
     assert optimizer("adamw", 0.1, 0.01, 0.0, "constant", 1, 1, rates) is parts
+
+
+@pytest.mark.parametrize(("name", "same"), [("constant", True), ("halving", False)])
+def test_what_decides_nothing_does_not_make_another_optimiser(name, same):
+    one, other = (optimizer("adamw", 0.1, 0.0, 0.0, name, steps, steps, None) for steps in (4, 8))
+    assert (one is other) == same

@@ -43,8 +43,6 @@ def schedule(name: str, rate: float, steps: int, steps_per_epoch: int) -> float 
     return at
 
 
-# Equal arguments give the very same functions, so that what is traced and compiled for one run serves all.
-@lru_cache(maxsize=32)
 def optimizer(
     name: str,
     rate: float,
@@ -67,6 +65,23 @@ def optimizer(
       steps_per_epoch: updates in an epoch.
       rates: see `Method.rates`.
     """
+    # What the schedule does not depend on must not tell two optimisers apart.
+    sizes = (0, 0) if schedule_name == "constant" else (steps, 0 if schedule_name == "cosine" else steps_per_epoch)
+    return _optimizer(name, rate, weight_decay, momentum, schedule_name, *sizes, rates)
+
+
+# Equal arguments give the very same functions, so that what is traced and compiled for one run serves all.
+@lru_cache(maxsize=32)
+def _optimizer(
+    name: str,
+    rate: float,
+    weight_decay: float,
+    momentum: float,
+    schedule_name: str,
+    steps: int,
+    steps_per_epoch: int,
+    rates: Callable[[Params], Any] | None,
+) -> optax.GradientTransformation:
     by_step = schedule(schedule_name, rate, steps, steps_per_epoch)
     if name == "adamw":
         made = optax.adamw(by_step, weight_decay=weight_decay)
