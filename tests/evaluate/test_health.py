@@ -147,6 +147,23 @@ def test_monitor_cuts_the_series_of_a_small_set_into_windows():
     np.testing.assert_allclose(found["effective_rank"], effective_rank(expected), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("rows", "watched"), [(20, True), (3, False)])
+def test_monitor_gives_whole_rows_to_a_method_of_one_length(rows, watched):
+    x = np.random.default_rng(6).normal(size=(rows, 40, 2))
+    data = as_batch(x)
+    method, params, aux = model("queue", data)
+
+    def embed(params, aux, batch):
+        if batch.mask.shape[1] != 40:
+            raise InputError("length: found another")
+        return method.embed(params, aux, batch)
+
+    found = jax.jit(training_monitor(method._replace(embed=embed), data))(params, aux)
+    assert set(found) == ({"uniformity", "effective_rank", "dead_share", "width"} if watched else set())
+    if watched:
+        np.testing.assert_allclose(found["effective_rank"], effective_rank(method.embed(params, aux, data)), rtol=1e-4)
+
+
 def test_monitor_takes_every_field_of_a_batch():
     _, data = TOYS["events"]
     method, params, aux = model("events", data)

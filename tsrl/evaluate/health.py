@@ -157,7 +157,8 @@ def training_monitor(method: Method, data: Batch) -> Callable[[Params, Aux], dic
 
     The sample is at most 64 rows, evenly spaced. A data set of fewer than 16 rows, whose rank would say more about
     their number, is cut into windows, about 64 in all. The first and the last three quarters of each are embedded as
-    pairs, one by one, which keeps the memory at that of one series.
+    pairs, one by one, which keeps the memory at that of one series. A method made for series of one length is given
+    whole rows, and there are no pairs.
 
     Args:
       method: made for a single device.
@@ -187,13 +188,18 @@ def training_monitor(method: Method, data: Batch) -> Callable[[Params, Aux], dic
         return own.concatenate([array[kept, :length], array[kept, steps - length :]])
 
     views = jax.tree.map(both_ends, sample)
+    whole = jax.tree.map(lambda array: array[monitored_rows(rows)], {"fields": data.fields, "mask": data.mask})
 
     def monitor(params: Params, aux: Aux) -> dict[str, Array]:
         def embed(row: dict[str, Any]) -> Array:
             one = jax.tree.map(lambda array: array[None], row)
             return method.embed(params, aux, Batch(**one, index=jnp.zeros(1, jnp.int32)))[0]
 
-        z = jax.lax.map(embed, views)
+        try:
+            z = jax.lax.map(embed, views)
+        except InputError:
+            # A method made for series of one length.
+            return health(jax.lax.map(embed, whole)) if rows >= FEW_ROWS else {}
         return health(z[: len(kept)], z[len(kept) :])
 
     return monitor
