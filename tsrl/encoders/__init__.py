@@ -16,7 +16,8 @@ import flax.linen as nn
 
 from tsrl.encoders.dilated_conv import DilatedConv
 from tsrl.encoders.front import LinearFront, RawFront, front_of
+from tsrl.encoders.transformer import Transformer
 
-ENCODERS: dict[str, Callable[..., nn.Module]] = {"DilatedConv": DilatedConv}
+ENCODERS: dict[str, Callable[..., nn.Module]] = {"DilatedConv": DilatedConv, "Transformer": Transformer}
 
-__all__ = ["ENCODERS", "DilatedConv", "LinearFront", "RawFront", "front_of"]
+__all__ = ["ENCODERS", "DilatedConv", "LinearFront", "RawFront", "Transformer", "front_of"]

@@ -1,5 +1,6 @@
 """Published PyTorch weights in: names and layouts of the released code to our parameters."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,31 +11,32 @@ import numpy as np
 from tsrl.config import options
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError, nearest
-from tsrl.interop import ts2vec
+from tsrl.interop import timedrl, ts2vec
 from tsrl.interop.weights import Arrays, Converted, check_shapes
 from tsrl.types import as_batch
 
 
-def from_torch(method: str, source: Arrays | Path | str) -> dict[str, Any]:
+def from_torch(method: str, source: Arrays | Path | str, **known: Any) -> dict[str, Any]:
     """Maps a released checkpoint's weights to our parameters.
 
     Args:
-      method: "ts2vec".
+      method: "ts2vec" or "timedrl".
       source: name -> array, or a file: .npz, .safetensors, or a torch file (.pt, .pth, .pkl; needs torch >= 2.6, is
         read with `weights_only=True`). A leading "module." of every name, as torch's AveragedModel adds, is ignored.
+      **known: what the weights do not say, see the `convert` of `tsrl.interop.METHOD`.
 
     Returns:
       The method's parameters as its `init` would make them, with numpy leaves.
 
     Raises:
-      InputError: unknown method, unreadable file, a weight that is missing, left over or of the wrong shape.
+      InputError: unknown method or setting, unreadable file, a weight that is missing, left over or of the wrong shape.
     """
-    return _converted(method, source).params
+    return _converted(method, source, known).params
 
 
-def embedder_from_torch(method: str, source: Arrays | Path | str) -> Embedder:
+def embedder_from_torch(method: str, source: Arrays | Path | str, **known: Any) -> Embedder:
     """An `Embedder` that holds a released checkpoint; sizes are read off the weights. Arguments as `from_torch`."""
-    found = _converted(method, source)
+    found = _converted(method, source, known)
     chosen = options(method, **found.settings)
     made = chosen.build(found.encoder)
     example = as_batch(np.zeros((1, found.length, found.channels), np.float32))
@@ -44,12 +46,17 @@ def embedder_from_torch(method: str, source: Arrays | Path | str) -> Embedder:
     return Embedder(chosen, found.encoder, params, {**aux, **found.aux}, found.channels, length=found.length)
 
 
-def _converted(method: str, source: Arrays | Path | str) -> Converted:
+def _converted(method: str, source: Arrays | Path | str, known: dict[str, Any]) -> Converted:
     if method not in _CONVERTERS:
         raise InputError(f"method: found {method!r}; {nearest(method, _CONVERTERS)}")
+    convert = _CONVERTERS[method]
+    settings = [name for name, own in inspect.signature(convert).parameters.items() if own.kind == own.KEYWORD_ONLY]
+    for name in known:
+        if name not in settings:
+            raise InputError(f"{name}: not a setting of {method}'s weights; {nearest(name, settings)}")
     arrays = source if isinstance(source, Mapping) else _read(Path(source))
     arrays = {name.removeprefix("module."): np.asarray(value) for name, value in arrays.items() if name != "n_averaged"}
-    found = _CONVERTERS[method](arrays)
+    found = convert(arrays, **known)
     check_shapes(method, found)
     return found
 
@@ -88,4 +95,4 @@ def _read_torch(path: Path) -> Arrays:
     return {name: tensor.numpy() for name, tensor in state.items()}
 
 
-_CONVERTERS: dict[str, Callable[[Arrays], Converted]] = {"ts2vec": ts2vec.convert}
+_CONVERTERS: dict[str, Callable[..., Converted]] = {"timedrl": timedrl.convert, "ts2vec": ts2vec.convert}
