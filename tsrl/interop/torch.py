@@ -10,7 +10,7 @@ import numpy as np
 from tsrl.config import options
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError, nearest
-from tsrl.interop import ts2vec
+from tsrl.interop import informer, tcn, ts2vec
 from tsrl.interop.weights import Arrays, Converted, check_shapes
 from tsrl.types import as_batch
 
@@ -19,7 +19,7 @@ def from_torch(method: str, source: Arrays | Path | str) -> dict[str, Any]:
     """Maps a released checkpoint's weights to our parameters.
 
     Args:
-      method: "ts2vec".
+      method: "ts2vec", "informer" or "tcn".
       source: name -> array, or a file: .npz, .safetensors, or a torch file (.pt, .pth, .pkl; needs torch >= 2.6, is
         read with `weights_only=True`). A leading "module." of every name, as torch's AveragedModel adds, is ignored.
 
@@ -88,4 +88,8 @@ def _read_torch(path: Path) -> Arrays:
     return {name: tensor.numpy() for name, tensor in state.items()}
 
 
-_CONVERTERS: dict[str, Callable[[Arrays], Converted]] = {"ts2vec": ts2vec.convert}
+_CONVERTERS: dict[str, Callable[[Arrays], Converted]] = {
+    "informer": informer.convert,
+    "tcn": tcn.convert,
+    "ts2vec": ts2vec.convert,
+}

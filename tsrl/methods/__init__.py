@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
-from tsrl.encoders import DilatedConv
+from tsrl.encoders import TCN, DilatedConv, Informer
+from tsrl.methods.informer import informer
+from tsrl.methods.tcn import tcn
 from tsrl.methods.ts2vec import ts2vec
 from tsrl.types import Method
 
-METHODS: dict[str, Callable[..., Method]] = {"ts2vec": ts2vec}
+METHODS: dict[str, Callable[..., Method]] = {"informer": informer, "tcn": tcn, "ts2vec": ts2vec}
 # The encoder of each method's paper; any other of `tsrl.encoders` can take its place.
-ENCODER_OF: dict[str, Callable[[], nn.Module]] = {"ts2vec": DilatedConv}
+ENCODER_OF: dict[str, Callable[[], nn.Module]] = {"informer": Informer, "tcn": TCN, "ts2vec": DilatedConv}
 
-__all__ = ["ENCODER_OF", "METHODS", "ts2vec"]
+__all__ = ["ENCODER_OF", "METHODS", "informer", "tcn", "ts2vec"]
