@@ -56,7 +56,8 @@ def config_of(name: str, shape: Shape) -> Config:
     """The settings of the method's script for the data set."""
     path = Path(__file__).parents[1] / "experiments" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"experiment_{name}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     task: Any = "forecast" if shape.dataset.startswith("ETT") else "classify"
@@ -96,7 +97,9 @@ def main() -> None:
     arguments = parser.parse_args()
     peak = gemm_speed(arguments.repeats)
     results: dict[str, Any] = {"product": {"operations_per_second": peak}}
-    table = Table("method", "data set", "batch", "median ms", "min", "max", "published GFLOP", "share of a product's speed")
+    table = Table(
+        "method", "data set", "batch", "median ms", "min", "max", "published GFLOP", "share of a product's speed"
+    )
     for name in arguments.only:
         shape = SHAPES[name]
         config = config_of(name, shape)

@@ -23,6 +23,8 @@ from tsrl.views import take_crop
 
 TESTED = {"ts2vec_losses", "ts2vec_encoder", "ts2vec_encode", "ts2vec_train", "ts2vec_utils"}
 TESTED |= {"ts2vec_anomaly", "ts2vec_ad_metrics"}  # in test_golden_anomaly.py
+TESTED |= {"informer_attention", "informer_conv", "informer_encoder", "informer_model"}  # in test_golden_informer.py
+TESTED |= {"tcn"}  # in test_golden_tcn.py
 
 TESTED |= {"timedrl_ci", "timedrl_noci", "timedrl_train", "timedrl_parts"}  # in test_golden_timedrl.py
 

@@ -87,7 +87,7 @@ def test_taps_beyond_the_series_are_left_out_exactly(dilation):
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
 @pytest.mark.parametrize("dilation", [1, 4, 5, 8, 9, 20])
 def test_every_way_of_convolving_and_its_gradients(monkeypatch, narrow, kernel_size, dilation):
-    monkeypatch.setattr(convolution, "_NARROW", narrow)
+    monkeypatch.setattr(convolution, "NARROW", narrow)
     keys = jax.random.split(jax.random.key(0), 4)
     x = jax.random.normal(keys[0], (2, 9, 3))
     kernel, bias = jax.random.normal(keys[1], (kernel_size, 3, 4)), jax.random.normal(keys[2], (4,))

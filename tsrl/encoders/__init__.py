@@ -6,8 +6,9 @@ nothing; `wanted` (None = all) takes `[B, T, ...]` to the steps `[B, S, ...]` wh
 
 What else a module may have: `front()` (under `nn.nowrap`), the front it wants instead of a projection to `width`;
 `keeps_steps`, False if it shortens the series; `axis_name`, which the method sets, for batch statistics over all
-devices; `last_of_windows`, see `DilatedConv`. Dropout is drawn when `apply` is given a "dropout" key, and batch
-statistics are taken where their collection is mutable: there is no flag for training.
+devices; `last_of_windows`, see `DilatedConv`. Dropout is drawn when `apply` is given a "dropout" key, what all rows
+share when it is given a "sample" key, the same on all devices, and batch statistics are taken where their collection is
+mutable: there is no flag for training.
 """
 
 from collections.abc import Callable
@@ -16,8 +17,24 @@ import flax.linen as nn
 
 from tsrl.encoders.dilated_conv import DilatedConv
 from tsrl.encoders.front import LinearFront, RawFront, front_of
+from tsrl.encoders.informer import Informer
+from tsrl.encoders.tcn import TCN
 from tsrl.encoders.transformer import Transformer
 
-ENCODERS: dict[str, Callable[..., nn.Module]] = {"DilatedConv": DilatedConv, "Transformer": Transformer}
+ENCODERS: dict[str, Callable[..., nn.Module]] = {
+    "DilatedConv": DilatedConv,
+    "Informer": Informer,
+    "TCN": TCN,
+    "Transformer": Transformer,
+}
 
-__all__ = ["ENCODERS", "DilatedConv", "LinearFront", "RawFront", "Transformer", "front_of"]
+__all__ = [
+    "ENCODERS",
+    "TCN",
+    "DilatedConv",
+    "Informer",
+    "LinearFront",
+    "RawFront",
+    "Transformer",
+    "front_of",
+]

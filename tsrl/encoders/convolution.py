@@ -8,8 +8,9 @@ from jax import lax
 
 from tsrl.types import Array
 
-# Up to this many weights a tap, products by tap are too small to gain from leaving out what they would not see.
-_NARROW = 64 * 64
+# Up to this many weights a tap, products by tap are too small to gain from leaving out what they would not see, and a
+# product from the derivative of `product`.
+NARROW = 64 * 64
 
 
 def dilated_convolution(
@@ -31,7 +32,7 @@ def dilated_convolution(
     own, steps = len(kernel) - 1 if causal else len(kernel) // 2, x.shape[1]
     reach = min(own, (steps - 1) // dilation)
     kernel = kernel[own - reach : own + (0 if causal else reach) + 1]
-    wide = kernel.shape[1] * kernel.shape[2] > _NARROW
+    wide = kernel.shape[1] * kernel.shape[2] > NARROW
     if reach == 0 or (wide and 2 * dilation > steps):
         return _tap_by_tap(x, kernel, reach, dilation, dtype) + bias
     return _one_product(x, kernel, reach * dilation, dilation, dtype) + bias
@@ -50,19 +51,19 @@ def _rounded(x: Array, dtype: str) -> Array:
 
 def _tap_by_tap(x: Array, kernel: Array, own: int, dilation: int, dtype: str) -> Array:
     """A product for each tap, at the steps from which it does not see padding; `own` is the tap of the step itself."""
-    y = _product(x, kernel[own], dtype)
+    y = product(x, kernel[own], dtype)
     for tap in range(len(kernel)):
         away = abs(tap - own) * dilation
         if tap < own:
-            y = y.at[:, away:].add(_product(x[:, :-away], kernel[tap], dtype))
+            y = y.at[:, away:].add(product(x[:, :-away], kernel[tap], dtype))
         elif tap > own:
-            y = y.at[:, :-away].add(_product(x[:, away:], kernel[tap], dtype))
+            y = y.at[:, :-away].add(product(x[:, away:], kernel[tap], dtype))
     return y
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _product(x: Array, weights: Array, dtype: str) -> Array:
-    """`[B, T, C] @ [C, F]`. The derivative for the weights transposes an array that is there already; left to itself,
+def product(x: Array, weights: Array, dtype: str = "float32") -> Array:
+    """`[..., C] @ [C, F]`. The derivative for the weights transposes an array that is there already; left to itself,
     XLA fuses that with whatever makes the array and walks through all of it against the grain."""
     return matmul(x, weights, dtype)
 
@@ -75,7 +76,7 @@ def _product_backward(dtype: str, kept: tuple[Array, Array], cotangent: Array) -
     return matmul(cotangent, weights.T, dtype).astype(x.dtype), for_weights.astype(weights.dtype)
 
 
-_product.defvjp(lambda x, weights, dtype: (_product(x, weights, dtype), (x, weights)), _product_backward)
+product.defvjp(lambda x, weights, dtype: (product(x, weights, dtype), (x, weights)), _product_backward)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))

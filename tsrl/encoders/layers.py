@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from tsrl import parallel
-from tsrl.encoders.convolution import dilated_convolution
+from tsrl.encoders.convolution import NARROW, dilated_convolution, product
 from tsrl.types import Array
 
 
@@ -54,7 +55,14 @@ class Linear(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         init = uniform_fan_in(x.shape[-1])
-        return nn.Dense(self.features, kernel_init=init, bias_init=init, name="dense")(x)
+        dot = _wide_product if x.shape[-1] * self.features > NARROW else None
+        return nn.Dense(self.features, kernel_init=init, bias_init=init, dot_general=dot, name="dense")(x)
+
+
+def _wide_product(x: Array, kernel: Array, dimensions: Any, precision: Any = None, **unused: Any) -> Array:
+    """`product` as flax calls a product: over the last axis of x and the first of the kernel."""
+    del dimensions, precision, unused
+    return product(x, kernel)
 
 
 class SameConv1d(nn.Module):

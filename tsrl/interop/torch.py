@@ -11,7 +11,7 @@ import numpy as np
 from tsrl.config import options
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError, nearest
-from tsrl.interop import timedrl, ts2vec
+from tsrl.interop import informer, tcn, timedrl, ts2vec
 from tsrl.interop.weights import Arrays, Converted, check_shapes
 from tsrl.types import as_batch
 
@@ -20,7 +20,7 @@ def from_torch(method: str, source: Arrays | Path | str, **known: Any) -> dict[s
     """Maps a released checkpoint's weights to our parameters.
 
     Args:
-      method: "ts2vec" or "timedrl".
+      method: one of informer, tcn, timedrl, ts2vec.
       source: name -> array, or a file: .npz, .safetensors, or a torch file (.pt, .pth, .pkl; needs torch >= 2.6, is
         read with `weights_only=True`). A leading "module." of every name, as torch's AveragedModel adds, is ignored.
       **known: what the weights do not say, see the `convert` of `tsrl.interop.METHOD`.
@@ -95,4 +95,9 @@ def _read_torch(path: Path) -> Arrays:
     return {name: tensor.numpy() for name, tensor in state.items()}
 
 
-_CONVERTERS: dict[str, Callable[..., Converted]] = {"timedrl": timedrl.convert, "ts2vec": ts2vec.convert}
+_CONVERTERS: dict[str, Callable[..., Converted]] = {
+    "informer": informer.convert,
+    "tcn": tcn.convert,
+    "timedrl": timedrl.convert,
+    "ts2vec": ts2vec.convert,
+}

@@ -4,13 +4,32 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
-from tsrl.encoders import DilatedConv, Transformer
+from tsrl.encoders import TCN, DilatedConv, Informer, Transformer
+from tsrl.methods.informer import informer
+from tsrl.methods.tcn import tcn
 from tsrl.methods.timedrl import timedrl
 from tsrl.methods.ts2vec import ts2vec
 from tsrl.types import Method
 
-METHODS: dict[str, Callable[..., Method]] = {"ts2vec": ts2vec, "timedrl": timedrl}
+METHODS: dict[str, Callable[..., Method]] = {
+    "informer": informer,
+    "tcn": tcn,
+    "timedrl": timedrl,
+    "ts2vec": ts2vec,
+}
 # The encoder of each method's paper; any other of `tsrl.encoders` can take its place.
-ENCODER_OF: dict[str, Callable[[], nn.Module]] = {"ts2vec": DilatedConv, "timedrl": Transformer}
+ENCODER_OF: dict[str, Callable[[], nn.Module]] = {
+    "informer": Informer,
+    "tcn": TCN,
+    "timedrl": Transformer,
+    "ts2vec": DilatedConv,
+}
 
-__all__ = ["ENCODER_OF", "METHODS", "timedrl", "ts2vec"]
+__all__ = [
+    "ENCODER_OF",
+    "METHODS",
+    "informer",
+    "tcn",
+    "timedrl",
+    "ts2vec",
+]

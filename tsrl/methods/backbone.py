@@ -45,7 +45,7 @@ class Backbone:
         if not self.keeps_steps:
             raise InputError(
                 f"encoder: found {type(self.encoder).__name__}, which shortens the series, for {method}, which "
-                "contrasts single steps; want an encoder with one representation for each step"
+                "takes single steps; want an encoder with one representation for each step"
             )
 
     def init(self, key: Key, batch: Batch) -> tuple[Params, Stats]:
@@ -84,8 +84,6 @@ class Backbone:
         Returns:
           `[B, S, features]`, and the statistics after this batch.
         """
-        if key is not None:
-            key = parallel.own_key(key, self._axis_name)
         h, front = self._apply("front", self.front, params, stats, key, fields)
         z, encoder = self._apply("encoder", self.encoder, params, stats, key, h, mask, exists, wanted)
         return z, {**front, **encoder}
@@ -94,8 +92,8 @@ class Backbone:
         self, name: str, module: nn.Module, params: Params, stats: Stats, key: Key | None, *inputs: Any
     ) -> tuple[Array, Stats]:
         variables = {"params": params[name], **({"batch_stats": stats[name]} if name in stats else {})}
-        # A key of its own for each module.
-        rngs = None if key is None else {"dropout": jax.random.fold_in(key, ("front", "encoder").index(name))}
+        # Keys of its own for each module.
+        rngs = None if key is None else module_keys(key, ("front", "encoder").index(name), self._axis_name)
         if key is None or name not in stats:
             made: Any = module.apply(variables, *inputs, rngs=rngs)
             return made, {name: stats[name]} if name in stats else {}
@@ -126,3 +124,18 @@ class Backbone:
         variables = {"params": params["encoder"]}
         z: Any = self.encoder.apply(variables, h, batch.mask, before, hide_last=hide_last, method="last_of_windows")
         return z
+
+
+def module_keys(key: Key, place: int, axis_name: str | None) -> dict[str, Key]:
+    """The random keys of one module in training.
+
+    Args:
+      key: of the step, the same on all devices.
+      place: which of the method's modules it is.
+      axis_name: device axis, or None.
+
+    Returns:
+      "dropout", another on every device, and "sample", of what all rows share, the same on all.
+    """
+    own = parallel.own_key(key, axis_name)
+    return {"dropout": jax.random.fold_in(own, place), "sample": jax.random.fold_in(jax.random.fold_in(key, place), 1)}
