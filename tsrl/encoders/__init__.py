@@ -16,7 +16,16 @@ import flax.linen as nn
 
 from tsrl.encoders.dilated_conv import DilatedConv
 from tsrl.encoders.front import LinearFront, RawFront, front_of
+from tsrl.encoders.multi_scale import MultiScaleConv, ProjectionFront
 
-ENCODERS: dict[str, Callable[..., nn.Module]] = {"DilatedConv": DilatedConv}
+ENCODERS: dict[str, Callable[..., nn.Module]] = {"DilatedConv": DilatedConv, "MultiScaleConv": MultiScaleConv}
 
-__all__ = ["ENCODERS", "DilatedConv", "LinearFront", "RawFront", "front_of"]
+__all__ = [
+    "ENCODERS",
+    "DilatedConv",
+    "LinearFront",
+    "MultiScaleConv",
+    "ProjectionFront",
+    "RawFront",
+    "front_of",
+]

@@ -10,7 +10,7 @@ import numpy as np
 from tsrl.config import options
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError, nearest
-from tsrl.interop import ts2vec
+from tsrl.interop import cost, simts, ts2vec
 from tsrl.interop.weights import Arrays, Converted, check_shapes
 from tsrl.types import as_batch
 
@@ -19,12 +19,12 @@ def from_torch(method: str, source: Arrays | Path | str) -> dict[str, Any]:
     """Maps a released checkpoint's weights to our parameters.
 
     Args:
-      method: "ts2vec".
+      method: "ts2vec", "cost" or "simts".
       source: name -> array, or a file: .npz, .safetensors, or a torch file (.pt, .pth, .pkl; needs torch >= 2.6, is
         read with `weights_only=True`). A leading "module." of every name, as torch's AveragedModel adds, is ignored.
 
     Returns:
-      The method's parameters as its `init` would make them, with numpy leaves.
+      The parameters that the method encodes with, as its `init` would make them, with numpy leaves.
 
     Raises:
       InputError: unknown method, unreadable file, a weight that is missing, left over or of the wrong shape.
@@ -88,4 +88,8 @@ def _read_torch(path: Path) -> Arrays:
     return {name: tensor.numpy() for name, tensor in state.items()}
 
 
-_CONVERTERS: dict[str, Callable[[Arrays], Converted]] = {"ts2vec": ts2vec.convert}
+_CONVERTERS: dict[str, Callable[[Arrays], Converted]] = {
+    "ts2vec": ts2vec.convert,
+    "cost": cost.convert,
+    "simts": simts.convert,
+}
