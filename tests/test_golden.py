@@ -23,6 +23,8 @@ from tsrl.views import take_crop
 
 TESTED = {"ts2vec_losses", "ts2vec_encoder", "ts2vec_encode", "ts2vec_train", "ts2vec_utils"}
 TESTED |= {"ts2vec_anomaly", "ts2vec_ad_metrics"}  # in test_golden_anomaly.py
+TESTED |= {"cost_fourier", "cost_encoder", "cost_loss", "cost_convert_coeff", "cost_encode"}  # in test_golden_cost.py
+TESTED |= {"simts"}  # in test_golden_simts.py
 
 
 def test_golden_files_are_all_tested():

@@ -1,5 +1,7 @@
 """CoST's released `CoSTEncoder` (salesforce/CoST)."""
 
+from typing import Any
+
 from tsrl.errors import InputError
 from tsrl.interop.ts2vec import backbone
 from tsrl.interop.weights import Arrays, Converted, Weights
@@ -17,7 +19,7 @@ def convert(arrays: Arrays) -> Converted:
         parts.update(complex_parts or {name: array})
     weights = Weights(parts, "CoST's CoSTEncoder")
     front, encoder, module = backbone(weights)
-    trend = {}
+    trend: dict[str, Any] = {}
     while f"tfd.{len(trend)}.weight" in parts:
         trend[f"conv_{len(trend)}"] = weights.conv(f"tfd.{len(trend)}")
     kernels = [len(conv["kernel"]) for conv in trend.values()]

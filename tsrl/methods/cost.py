@@ -158,7 +158,7 @@ def cost(
 
     def _check_window(steps: int) -> None:
         if steps != length:
-            advice = "sliding windows of that length, or `embed`" if steps > length else "series of that length"
+            advice = "sliding windows of that length" if steps > length else "series of that length"
             raise InputError(
                 f"length: found {steps} steps, want the {length} that the season has weights for: {advice}"
             )
