@@ -16,7 +16,7 @@ from tsrl.losses import instance_contrastive
 from tsrl.losses.frequency import amplitude_phase
 from tsrl.methods.backbone import Backbone
 from tsrl.methods.cost_contrast import Head, Parts, Views, compared, contrast
-from tsrl.types import as_batch
+from tsrl.types import Batch, as_batch
 
 
 def golden(file):
@@ -140,7 +140,7 @@ def test_golden_cost_loss(case):
     parts, params, aux, query, key = loss_of(case)
     # The released code's first pass over the key's view fills missing steps with zeros in place, so that its second
     # takes them for observed.
-    all_seen = key.__class__(key.fields, jnp.ones_like(key.mask), key.index)
+    all_seen = Batch(key.fields, jnp.ones_like(key.mask), key.index)
     (published, (value, after, metrics)), gradient = total(case, parts, aux, all_seen, query, key)(params)
     assert_close(published, case.loss["total"], "total")
     assert_close(metrics["trend"], case.loss["trend"], "trend")
