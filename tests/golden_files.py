@@ -11,14 +11,8 @@ FOLDER = Path(os.environ.get("TSRL_GOLDEN") or Path(__file__).parent / "golden")
 # Files of published methods whose issue is still open.
 PENDING = {
     "byol_ults",
-    "cost_convert_coeff",
-    "cost_encode",
-    "cost_encoder",
-    "cost_fourier",
-    "cost_loss",
     "mhccl",
     "simclr_ults",
-    "simts",
     "tloss_encoder",
     "tloss_triplet",
     "tnc_encoder",

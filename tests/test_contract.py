@@ -9,9 +9,9 @@ import optax
 import pytest
 from toy_methods import TOYS
 
-from tsrl.encoders import DilatedConv, Transformer
+from tsrl.encoders import DilatedConv, MultiScaleConv, Transformer
 from tsrl.errors import InputError
-from tsrl.methods import timedrl, ts2vec
+from tsrl.methods import cost, simts, timedrl, ts2vec
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.loop import fit
@@ -32,7 +32,23 @@ def small_timedrl(axis_name=None):
     return timedrl(encoder, patch_len=4, stride=4, dropout=0.0, axis_name=axis_name)
 
 
-METHODS = {**TOYS, "ts2vec": (small_ts2vec, TOYS["teacher"][1]), "timedrl": (small_timedrl, TOYS["teacher"][1])}
+def small_cost(axis_name=None):
+    # Batches of 4 go over the end of the queue; the momentum is seen to move.
+    return cost(SMALL, alpha=3e-3, length=16, longest_kernel=4, queue=10, momentum=0.8, axis_name=axis_name)
+
+
+def small_simts(axis_name=None):
+    encoder = MultiScaleConv(width=8, features=8, kernels=(1, 4, 4), dropout=0)
+    return simts(encoder, history=10, future=6, axis_name=axis_name)
+
+
+METHODS = {
+    **TOYS,
+    "ts2vec": (small_ts2vec, TOYS["teacher"][1]),
+    "cost": (small_cost, TOYS["teacher"][1]),
+    "simts": (small_simts, TOYS["teacher"][1]),
+    "timedrl": (small_timedrl, TOYS["teacher"][1]),
+}
 STEPS = 11
 
 
@@ -126,7 +142,7 @@ def test_seeds_trained_together_equal_their_solo_runs(name):
         np.testing.assert_allclose(losses, [step["loss"] for step in solo.history], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["teacher", "queue", "events", "ts2vec", "timedrl"])
+@pytest.mark.parametrize("name", ["teacher", "queue", "events", "ts2vec", "cost", "timedrl"])
 def test_seeds_under_vmap_make_the_step_of_their_solo_runs(name):
     """What accelerators run; on a CPU the loop takes the seeds one by one in one program."""
     make, data = METHODS[name]

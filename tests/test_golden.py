@@ -27,6 +27,8 @@ TESTED |= {"informer_attention", "informer_conv", "informer_encoder", "informer_
 TESTED |= {"tcn"}  # in test_golden_tcn.py
 
 TESTED |= {"timedrl_ci", "timedrl_noci", "timedrl_train", "timedrl_parts"}  # in test_golden_timedrl.py
+TESTED |= {"cost_fourier", "cost_encoder", "cost_loss", "cost_convert_coeff", "cost_encode"}  # in test_golden_cost.py
+TESTED |= {"simts"}  # in test_golden_simts.py
 
 
 def test_golden_files_are_all_tested():

@@ -115,3 +115,34 @@ def test_random_window_is_the_same_for_all_rows_and_leaves_short_series():
 def test_an_overlap_longer_than_the_series_is_refused():
     with pytest.raises(InputError, match="temporal_unit: found 3 for series of 8 steps, want at most 2"):
         views.overlapping_crops(jax.random.key(0), INDEX, 8, 3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_perturbations_belong_to_a_row(seed):
+    x = jnp.asarray(np.random.default_rng(seed).normal(size=(5, 9, 2)).astype(np.float32))
+    for sigma, probability in [(0.5, 0.0), (0.0, 1.0)]:
+        np.testing.assert_array_equal(views.perturbed(keys(seed), x, sigma, probability), x)
+    made = views.perturbed(keys(seed), x, 0.5, 1.0)
+    assert (abs(made - x).max((1, 2)) > 0).all()
+    # The draws depend on a row's id, not on its place.
+    np.testing.assert_array_equal(views.perturbed(keys(seed, INDEX[::-1]), x[::-1], 0.5, 1.0)[::-1], made)
+
+
+def test_perturbations_have_their_probability_and_strength():
+    x = jnp.ones((4000, 3, 2)) * jnp.asarray([1.0, 0.0])
+    made = np.asarray(views.perturbed(keys(index=jnp.arange(4000)), x, 0.3, 0.5))
+    one, zero = made[..., 0], made[..., 1]
+    jittered = np.ptp(zero, 1) > 0
+    shifted = ~jittered & (zero[:, 0] != 0)
+    unmoved = ~jittered & (zero[:, 0] == 0)
+    scaled = unmoved & (one[:, 0] != 1)
+    for share, expected in [(jittered.mean(), 0.5), (shifted.mean(), 0.25), (scaled.mean(), 0.125)]:
+        assert abs(share - expected) < 0.03
+    assert abs(zero[shifted, 0].std() - 0.3) < 0.02
+    assert abs(one[scaled, 0].std() - 0.3) < 0.03
+    assert abs(one[scaled, 0].mean() - 1) < 0.03
+    assert abs((zero[jittered, 0] - zero[jittered, 1]).std() / np.sqrt(2) - 0.3) < 0.02
+    # Drawn for each channel.
+    both = shifted & (one[:, 0] != 1)
+    assert abs(np.corrcoef(zero[both, 0], one[both, 0])[0, 1]) < 0.15

@@ -169,3 +169,31 @@ def dropout(keys: Key, z: Array, rate: float) -> Array:
     pairs = jax.vmap(lambda key: jax.random.bits(key, (steps, -(-width // 2)), jnp.uint32))(keys)
     draws = jnp.concatenate([pairs & 0xFFFF, pairs >> 16], -1)[..., :width]
     return jnp.where(draws >= round(rate * 2**16), z / (1 - rate), 0)
+
+
+def perturbed(keys: Key, x: Array, sigma: float = 0.5, probability: float = 0.5) -> Array:
+    """Scales, then shifts, then jitters series, each with some probability.
+
+    Args:
+      keys: `[B]` one key per example.
+      x: `[B, T, C]`.
+      sigma: standard deviation of the factors around 1 and of the shifts, drawn for each channel, and of the noise,
+        drawn for each value.
+      probability: of each of the three.
+
+    Returns:
+      `[B, T, C]`.
+
+    References: CoST (arXiv 2202.01575), appendix B "data augmentations".
+    """
+
+    def one(key: Key, series: Array) -> Array:
+        which_key, *noise_keys = jax.random.split(key, 4)
+        shapes = (series.shape[-1:], series.shape[-1:], series.shape)
+        scale, shift, jitter = (
+            sigma * jax.random.normal(noise_key, shape) for noise_key, shape in zip(noise_keys, shapes, strict=True)
+        )
+        which = jax.random.bernoulli(which_key, probability, (3,))
+        return series * (1 + which[0] * scale) + which[1] * shift + which[2] * jitter
+
+    return jax.vmap(one)(keys, x)

@@ -18,12 +18,14 @@ import flax.linen as nn
 from tsrl.encoders.dilated_conv import DilatedConv
 from tsrl.encoders.front import LinearFront, RawFront, front_of
 from tsrl.encoders.informer import Informer
+from tsrl.encoders.multi_scale import MultiScaleConv
 from tsrl.encoders.tcn import TCN
 from tsrl.encoders.transformer import Transformer
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "DilatedConv": DilatedConv,
     "Informer": Informer,
+    "MultiScaleConv": MultiScaleConv,
     "TCN": TCN,
     "Transformer": Transformer,
 }
@@ -34,6 +36,7 @@ __all__ = [
     "DilatedConv",
     "Informer",
     "LinearFront",
+    "MultiScaleConv",
     "RawFront",
     "Transformer",
     "front_of",

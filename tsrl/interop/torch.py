@@ -11,7 +11,7 @@ import numpy as np
 from tsrl.config import options
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError, nearest
-from tsrl.interop import informer, tcn, timedrl, ts2vec
+from tsrl.interop import cost, informer, simts, tcn, timedrl, ts2vec
 from tsrl.interop.weights import Arrays, Converted, check_shapes
 from tsrl.types import as_batch
 
@@ -20,13 +20,13 @@ def from_torch(method: str, source: Arrays | Path | str, **known: Any) -> dict[s
     """Maps a released checkpoint's weights to our parameters.
 
     Args:
-      method: one of informer, tcn, timedrl, ts2vec.
+      method: one of cost, informer, simts, tcn, timedrl, ts2vec.
       source: name -> array, or a file: .npz, .safetensors, or a torch file (.pt, .pth, .pkl; needs torch >= 2.6, is
         read with `weights_only=True`). A leading "module." of every name, as torch's AveragedModel adds, is ignored.
       **known: what the weights do not say, see the `convert` of `tsrl.interop.METHOD`.
 
     Returns:
-      The method's parameters as its `init` would make them, with numpy leaves.
+      The parameters that the method encodes with, as its `init` would make them, with numpy leaves.
 
     Raises:
       InputError: unknown method or setting, unreadable file, a weight that is missing, left over or of the wrong shape.
@@ -96,7 +96,9 @@ def _read_torch(path: Path) -> Arrays:
 
 
 _CONVERTERS: dict[str, Callable[..., Converted]] = {
+    "cost": cost.convert,
     "informer": informer.convert,
+    "simts": simts.convert,
     "tcn": tcn.convert,
     "timedrl": timedrl.convert,
     "ts2vec": ts2vec.convert,

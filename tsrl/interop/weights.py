@@ -18,7 +18,7 @@ class Converted(NamedTuple):
     """A released model in our terms.
 
     Attributes:
-      params: as the method's `init` would make them.
+      params: the weights that the method encodes with, as its `init` would make them.
       encoder: with the sizes read off the weights.
       channels: C of its input.
       length: steps of its input, for models whose weights depend on it.
@@ -84,14 +84,15 @@ class Weights:
 
 
 def check_shapes(method: str, found: Converted) -> None:
-    """Compares the parameters with those that the method's `init` makes.
+    """Compares the parameters with those that the method encodes with.
 
     Raises:
       InputError: names the first that differs.
     """
-    init = options(method, **found.settings).build(found.encoder).init
+    made = options(method, **found.settings).build(found.encoder)
     example = as_batch(np.zeros((1, found.length, found.channels), np.float32))
-    wanted, _ = jax.eval_shape(lambda: init(jax.random.key(0), example))
+    # A released encoder does without what is only trained with it, such as a head.
+    wanted = jax.eval_shape(lambda: made.weights(*made.init(jax.random.key(0), example))[0])
     ours = {_name(path): leaf.shape for path, leaf in jax.tree.leaves_with_path(found.params)}
     want = {_name(path): leaf.shape for path, leaf in jax.tree.leaves_with_path(wanted)}
     for name in ours.keys() ^ want.keys():

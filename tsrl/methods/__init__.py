@@ -4,22 +4,28 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
-from tsrl.encoders import TCN, DilatedConv, Informer, Transformer
+from tsrl.encoders import TCN, DilatedConv, Informer, MultiScaleConv, Transformer
+from tsrl.methods.cost import cost
 from tsrl.methods.informer import informer
+from tsrl.methods.simts import simts
 from tsrl.methods.tcn import tcn
 from tsrl.methods.timedrl import timedrl
 from tsrl.methods.ts2vec import ts2vec
 from tsrl.types import Method
 
 METHODS: dict[str, Callable[..., Method]] = {
+    "cost": cost,
     "informer": informer,
+    "simts": simts,
     "tcn": tcn,
     "timedrl": timedrl,
     "ts2vec": ts2vec,
 }
 # The encoder of each method's paper; any other of `tsrl.encoders` can take its place.
 ENCODER_OF: dict[str, Callable[[], nn.Module]] = {
+    "cost": DilatedConv,
     "informer": Informer,
+    "simts": MultiScaleConv,
     "tcn": TCN,
     "timedrl": Transformer,
     "ts2vec": DilatedConv,
@@ -28,7 +34,9 @@ ENCODER_OF: dict[str, Callable[[], nn.Module]] = {
 __all__ = [
     "ENCODER_OF",
     "METHODS",
+    "cost",
     "informer",
+    "simts",
     "tcn",
     "timedrl",
     "ts2vec",
