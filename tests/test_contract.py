@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from toy_methods import TOYS
+from toy_methods import SERIES, TOYS
 
-from tsrl.encoders import DilatedConv
+from tsrl.encoders import TCN, DilatedConv, Informer
 from tsrl.errors import InputError
-from tsrl.methods import ts2vec
+from tsrl.methods import informer, tcn, ts2vec
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.loop import fit
@@ -26,7 +26,18 @@ def small_ts2vec(axis_name=None):
     return ts2vec(SMALL, dropout=0.1, axis_name=axis_name)
 
 
+def small_informer(axis_name=None):
+    encoder = Informer(width=8, heads=2, feed_forward=8, factor=1, dropout=0.0)
+    return informer(encoder, horizon=4, label_length=8, covariates=1, axis_name=axis_name)
+
+
+def small_tcn(axis_name=None):
+    return tcn(TCN(width=4, levels=2, dropout=0.0), horizon=4, covariates=1, axis_name=axis_name)
+
+
+FORECASTS = as_batch(SERIES[:, :12], target=jnp.asarray(SERIES[:, 12:]))
 METHODS = {**TOYS, "ts2vec": (small_ts2vec, TOYS["teacher"][1])}
+METHODS |= {"informer": (small_informer, FORECASTS), "tcn": (small_tcn, FORECASTS)}
 STEPS = 11
 
 
