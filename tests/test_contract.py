@@ -9,9 +9,9 @@ import optax
 import pytest
 from toy_methods import SERIES, TOYS
 
-from tsrl.encoders import TCN, DilatedConv, Informer, MultiScaleConv, Transformer
+from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, Transformer
 from tsrl.errors import InputError
-from tsrl.methods import cost, informer, simts, tcn, timedrl, ts2vec
+from tsrl.methods import cost, informer, simts, tcn, timedrl, tloss, ts2vec
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.loop import fit
@@ -52,6 +52,12 @@ def small_tcn(axis_name=None):
 
 
 FORECASTS = as_batch(SERIES[:, :12], target=jnp.asarray(SERIES[:, 12:]))
+
+
+def small_tloss(axis_name=None):
+    return tloss(CausalConv(width=4, features=6, depth=1), negatives=3, output=5, axis_name=axis_name)
+
+
 METHODS = {
     **TOYS,
     "ts2vec": (small_ts2vec, TOYS["teacher"][1]),
@@ -60,6 +66,7 @@ METHODS = {
     "timedrl": (small_timedrl, TOYS["teacher"][1]),
     "informer": (small_informer, FORECASTS),
     "tcn": (small_tcn, FORECASTS),
+    "tloss": (small_tloss, TOYS["teacher"][1]),
 }
 STEPS = 11
 

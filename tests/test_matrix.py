@@ -37,6 +37,7 @@ REFUSED = {
     ("simts", "Informer"): SHORTENS,
     ("tcn", "Informer"): SHORTENS,
     ("timedrl", "Informer"): SHORTENS,
+    ("tloss", "Informer"): SHORTENS,
     ("ts2vec", "Informer"): SHORTENS,
 }
 X = np.random.default_rng(0).normal(size=(3, 24, 2)).astype(np.float32).cumsum(1)
