@@ -224,21 +224,18 @@ def triplet_loss(
     flat = lambda array: array.reshape(rows * count, *array.shape[2:])  # noqa: E731
     keys = (None, None) if key is None else tuple(jax.random.split(key))
 
-    def cut(
-        fields: dict[str, Array], mask: Array, stretch: tuple[Array, Array], size: int
-    ) -> tuple[dict[str, Array], Array]:
+    def cut(fields: Fields, mask: Array, stretch: tuple[Array, Array], size: int) -> tuple[Fields, Array]:
         start, length = stretch
         seen = views.take_crop(mask, start, size) & (jnp.arange(size) < length[:, None])
         return {name: views.take_crop(value, start, size) for name, value in fields.items()}, seen
 
-    anchors = pooled(params, *cut(batch.fields, batch.mask, drawn.anchor, batch.mask.shape[1]), keys[0])
+    fields, mask = cut(batch.fields, batch.mask, drawn.anchor, batch.mask.shape[1])
+    anchors = pooled(params, fields, mask, keys[0])
     near = cut(batch.fields, batch.mask, drawn.positive, size)
-    others_fields, stretch = (
-        jax.tree.map(flat, others["fields"]),
-        (drawn.negative[0].ravel(), drawn.negative[1].ravel()),
-    )
-    far = cut(others_fields, flat(others["mask"]), stretch, size)
-    z = pooled(params, *jax.tree.map(lambda a, b: jnp.concatenate([a, b]), near, far), keys[1])
+    start, length = drawn.negative
+    far = cut(jax.tree.map(flat, others["fields"]), flat(others["mask"]), (start.ravel(), length.ravel()), size)
+    fields, mask = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), near, far)
+    z = pooled(params, fields, mask, keys[1])
     losses = logistic_triplet(anchors, z[:rows], z[rows:].reshape(rows, count, -1), penalty)
     return losses.mean(), {}
 
