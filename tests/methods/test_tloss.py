@@ -1,7 +1,5 @@
 """T-Loss: where stretches lie, unequal lengths, padding, settings."""
 
-from importlib import import_module
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,8 @@ from hypothesis import strategies as st
 
 from tsrl.encoders import CausalConv, Informer
 from tsrl.errors import InputError
-from tsrl.methods.tloss import draw_stretches, span, stretch_sizes, tloss, within
+from tsrl.losses.triplet import logistic_triplet
+from tsrl.methods.tloss import draw_stretches, span, tloss, within
 from tsrl.types import as_batch
 
 ENCODER = CausalConv(width=4, features=6, depth=2)
@@ -69,19 +68,24 @@ def test_negatives_come_from_every_row():
     assert found == {row.tobytes() for row in X}
 
 
-def test_the_loss_does_not_depend_on_padding(monkeypatch):
-    # The package's attribute of that name is the factory.
-    module = import_module("tsrl.methods.tloss")
+def test_the_loss_is_that_of_the_stretches_by_themselves():
     params, aux = METHOD.init(jax.random.key(0), as_batch(X))
     for x in (X, ragged()):
         batch = METHOD.draw(jax.random.key(1), as_batch(x), jnp.arange(7))
-        values = []
-        for sizes in ([30], [4, 9, 17, 30]):
-            monkeypatch.setattr(module, "stretch_sizes", lambda steps, sizes=sizes: sizes)
-            graded = jax.value_and_grad(METHOD.loss, has_aux=True)
-            (value, _), gradient = graded(params, aux, batch, jax.random.key(2))
-            values.append((value, gradient))
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), *values)
+        drawn = draw_stretches(jax.random.key(2), batch, 0)
+        value, _ = METHOD.loss(params, aux, batch, jax.random.key(2))
+        others = batch.extra["negatives"]["fields"]["x"]
+
+        def of(series, stretch, place):
+            start, length = (int(part[place]) for part in stretch)
+            return METHOD.embed(params, aux, as_batch(np.asarray(series)[None, start : start + length]))[0]
+
+        losses = []
+        for row in range(7):
+            anchor, positive = of(batch.x[row], drawn.anchor, row), of(batch.x[row], drawn.positive, row)
+            far = [of(others[row, k], drawn.negative, (row, k)) for k in range(3)]
+            losses.append(logistic_triplet(anchor[None], positive[None], jnp.stack(far)[None])[0])
+        assert value == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_a_row_equals_itself_cut_to_its_steps():
@@ -103,13 +107,11 @@ def test_each_step_is_that_of_the_steps_up_to_it():
         np.testing.assert_allclose(z[:, step], METHOD.embed(params, aux, as_batch(X[:, : step + 1])), atol=1e-6)
 
 
-def test_spans_and_sizes():
+def test_spans():
     mask = jnp.array([[0, 1, 0, 1, 0], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool)
     np.testing.assert_array_equal(within(mask), [[0, 1, 1, 1, 0], [0] * 5, [1] * 5])
     np.testing.assert_array_equal(span(mask)[0], [1, 0, 0])
     np.testing.assert_array_equal(span(mask)[1], [3, 1, 5])
-    assert stretch_sizes(64) == [64]
-    assert stretch_sizes(150) == [38, 75, 113, 150]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ that many steps begins in the first `compared_length` steps only, so that the re
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -15,7 +14,6 @@ import jax.numpy as jnp
 from jax import lax
 
 from tsrl import views
-from tsrl.buckets import smallest_fitting, switch_loss
 from tsrl.encoders.layers import Linear
 from tsrl.errors import InputError
 from tsrl.losses.triplet import logistic_triplet
@@ -114,12 +112,7 @@ def tloss(
 
     def loss(params: Params, aux: Aux, batch: Batch, key: Key) -> tuple[Array, tuple[Aux, Metrics]]:
         drawn = draw_stretches(key, batch, compared_length)
-        sizes = stretch_sizes(max(batch.mask.shape[1], batch.extra["negatives"]["mask"].shape[2]))
-        longest = jnp.maximum(drawn.positive[1].max(), drawn.negative[1].max())
-        choice = smallest_fitting([[size] for size in sizes], longest[None])
-        branches = [partial(triplet_loss, pooled, negative_penalty, size) for size in sizes]
-        value, metrics = switch_loss(choice, branches, params, batch, drawn, jax.random.fold_in(key, 1))
-        return value, (aux, metrics)
+        return triplet_loss(pooled, negative_penalty, params, batch, drawn, jax.random.fold_in(key, 1)), (aux, {})
 
     def encode(params: Params, aux: Aux, batch: Batch) -> Encoded:
         z, _ = backbone(params, {}, batch.fields, batch.mask, within(batch.mask))
@@ -197,51 +190,38 @@ def draw_stretches(key: Key, batch: Batch, compared_length: int) -> Stretches:
 
 
 def triplet_loss(
-    pooled: Pooled,
-    penalty: float,
-    size: int,
-    params: Params,
-    batch: Batch,
-    drawn: Stretches,
-    key: Key | None,
-) -> tuple[Array, Metrics]:
-    """The loss for given stretches; its value does not depend on the size they are padded to.
+    pooled: Pooled, penalty: float, params: Params, batch: Batch, drawn: Stretches, key: Key | None
+) -> Array:
+    """The mean loss over this device's rows for given stretches, all padded to the length of the series.
+
+    Fewer steps for short stretches, in branches of the program, were tried: on CPUs what is done inside a branch takes
+    longer than the steps that are saved.
 
     Args:
-      pooled: `(params, fields [R, size, ...], mask [R, size], key) -> [R, D]`, instance representations of rows.
+      pooled: `(params, fields [R, T, ...], mask [R, T], key) -> [R, D]`, instance representations of rows.
       penalty: weight of the negatives' mean.
-      size: at least the longest positive and negative.
       params: passed to `pooled`.
       batch: B rows, with `extra["negatives"]`.
       drawn: the stretches.
       key: of the encoder's own dropout, or None.
-
-    Returns:
-      The mean over this device's rows, and no metrics.
     """
     others = batch.extra["negatives"]
     rows, count = others["mask"].shape[:2]
     flat = lambda array: array.reshape(rows * count, *array.shape[2:])  # noqa: E731
-    keys = (None, None) if key is None else tuple(jax.random.split(key))
+    size = max(batch.mask.shape[1], others["mask"].shape[2])
 
-    def cut(fields: Fields, mask: Array, stretch: tuple[Array, Array], size: int) -> tuple[Fields, Array]:
+    def cut(fields: Fields, mask: Array, stretch: tuple[Array, Array]) -> tuple[Fields, Array]:
         start, length = stretch
         seen = views.take_crop(mask, start, size) & (jnp.arange(size) < length[:, None])
         return {name: views.take_crop(value, start, size) for name, value in fields.items()}, seen
 
-    fields, mask = cut(batch.fields, batch.mask, drawn.anchor, batch.mask.shape[1])
-    anchors = pooled(params, fields, mask, keys[0])
-    near = cut(batch.fields, batch.mask, drawn.positive, size)
     start, length = drawn.negative
-    far = cut(jax.tree.map(flat, others["fields"]), flat(others["mask"]), (start.ravel(), length.ravel()), size)
-    fields, mask = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), near, far)
-    z = pooled(params, fields, mask, keys[1])
-    losses = logistic_triplet(anchors, z[:rows], z[rows:].reshape(rows, count, -1), penalty)
-    return losses.mean(), {}
-
-
-def stretch_sizes(steps: int) -> list[int]:
-    """Lengths that positives and negatives are padded to: quarters of the series, one size for short ones."""
-    if steps <= 64:
-        return [steps]
-    return [-(-steps * quarter // 4) for quarter in (1, 2, 3)] + [steps]
+    stretches = (
+        cut(batch.fields, batch.mask, drawn.anchor),
+        cut(batch.fields, batch.mask, drawn.positive),
+        cut(jax.tree.map(flat, others["fields"]), flat(others["mask"]), (start.ravel(), length.ravel())),
+    )
+    fields, mask = jax.tree.map(lambda *parts: jnp.concatenate(parts), *stretches)
+    z = pooled(params, fields, mask, key)
+    anchors, positives, negatives = jnp.split(z, [rows, 2 * rows])
+    return logistic_triplet(anchors, positives, negatives.reshape(rows, count, -1), penalty).mean()
