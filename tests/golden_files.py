@@ -13,8 +13,6 @@ PENDING = {
     "byol_ults",
     "mhccl",
     "simclr_ults",
-    "tloss_encoder",
-    "tloss_triplet",
     "tnc_encoder",
     "tnc_loss",
     "tnc_neighbourhood",

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from toy_methods import TOYS
+from toy_methods import SERIES, TOYS
 
-from tsrl.encoders import DilatedConv, MultiScaleConv, Transformer
+from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, Transformer
 from tsrl.errors import InputError
-from tsrl.methods import cost, simts, timedrl, ts2vec
+from tsrl.methods import cost, informer, simts, tcn, timedrl, tloss, ts2vec
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.loop import fit
@@ -42,12 +42,31 @@ def small_simts(axis_name=None):
     return simts(encoder, history=10, future=6, axis_name=axis_name)
 
 
+def small_informer(axis_name=None):
+    encoder = Informer(width=8, heads=2, feed_forward=8, factor=1, dropout=0.0)
+    return informer(encoder, horizon=4, label_length=8, covariates=1, axis_name=axis_name)
+
+
+def small_tcn(axis_name=None):
+    return tcn(TCN(width=4, levels=2, dropout=0.0), horizon=4, covariates=1, axis_name=axis_name)
+
+
+FORECASTS = as_batch(SERIES[:, :12], target=jnp.asarray(SERIES[:, 12:]))
+
+
+def small_tloss(axis_name=None):
+    return tloss(CausalConv(width=4, features=6, depth=1), negatives=3, output=5, axis_name=axis_name)
+
+
 METHODS = {
     **TOYS,
     "ts2vec": (small_ts2vec, TOYS["teacher"][1]),
     "cost": (small_cost, TOYS["teacher"][1]),
     "simts": (small_simts, TOYS["teacher"][1]),
     "timedrl": (small_timedrl, TOYS["teacher"][1]),
+    "informer": (small_informer, FORECASTS),
+    "tcn": (small_tcn, FORECASTS),
+    "tloss": (small_tloss, TOYS["teacher"][1]),
 }
 STEPS = 11
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from tsrl.encoders import DilatedConv, convolution
+from tsrl.encoders import DilatedConv, convolution, layers
 from tsrl.encoders.convolution import dilated_convolution
 from tsrl.encoders.layers import Linear, SameConv1d, gelu
 from tsrl.errors import InputError
@@ -185,3 +185,17 @@ def test_initialisation_is_uniform_in_one_over_root_fan_in():
     ):
         assert abs(leaf).max() <= bound
         np.testing.assert_allclose(leaf.std(), bound / 3**0.5, rtol=0.15)
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (2, 3, 4)])
+def test_wide_linear_maps_have_the_gradients_of_narrow_ones(shape, monkeypatch):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    params = Linear(6).init(jax.random.key(0), x)
+    made = []
+    for narrow in (10**6, 0):
+        monkeypatch.setattr(layers, "NARROW", narrow)
+        graded = jax.value_and_grad(lambda params, x: jnp.sin(Linear(6).apply(params, x)).sum(), (0, 1))
+        program = jax.jit(graded).lower(params, x)
+        assert ("optimization_barrier" in program.as_text()) == (narrow == 0)
+        made.append(program.compile()(params, x))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *made)

@@ -33,7 +33,8 @@ def counts(monkeypatch):
 
 
 # Epochs have 5 steps but those of the clusters, which vary.
-@pytest.mark.parametrize("name", METHODS)
+# T-Loss draws negatives from all rows: it is not fed.
+@pytest.mark.parametrize("name", sorted(METHODS.keys() - {"tloss"}))
 def test_several_steps_and_fed_rows_train_bit_equal(name, counts):
     whole = train(name, report_every=3)
     assert counts == [1] * STEPS

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
+from tsrl.encoders.causal_conv import CausalConv
 from tsrl.encoders.dilated_conv import DilatedConv
 from tsrl.encoders.front import LinearFront, RawFront, front_of
 from tsrl.encoders.informer import Informer
@@ -23,6 +24,7 @@ from tsrl.encoders.tcn import TCN
 from tsrl.encoders.transformer import Transformer
 
 ENCODERS: dict[str, Callable[..., nn.Module]] = {
+    "CausalConv": CausalConv,
     "DilatedConv": DilatedConv,
     "Informer": Informer,
     "MultiScaleConv": MultiScaleConv,
@@ -33,6 +35,7 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
 __all__ = [
     "ENCODERS",
     "TCN",
+    "CausalConv",
     "DilatedConv",
     "Informer",
     "LinearFront",

@@ -30,6 +30,7 @@ class CausalMean(nn.Module):
     kernels: tuple[int, ...]
 
     def setup(self) -> None:
+        """Gives each convolution its weights."""
         self.conv = [_Taps(length, self.features) for length in self.kernels]
 
     def __call__(self, x: Array, wanted: Callable[[Array], Array] | None = None) -> Array:

@@ -75,6 +75,7 @@ class MultiScaleConv(nn.Module):
         return ProjectionFront(self.width, self.dropout, parent=None)
 
     def setup(self) -> None:
+        """Makes the convolutions."""
         self.convolutions = CausalMean(self.features, self.kernels)
 
     def __call__(

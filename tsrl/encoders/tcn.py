@@ -10,8 +10,6 @@ from tsrl.encoders.layers import CausalConv1d, Dropout
 from tsrl.errors import InputError
 from tsrl.types import Array
 
-_normal = nn.initializers.normal(0.01)
-
 
 class TCN(nn.Module):
     """Causal residual blocks with dilations 1, 2, 4, ...: `[B, T, C] -> [B, T, width]`, any number C of channels.
@@ -30,8 +28,9 @@ class TCN(nn.Module):
 
     References: Bai, Kolter, Koltun (2018), An Empirical Evaluation of Generic Convolutional and Recurrent Networks for
     Sequence Modeling, arXiv 1803.01271. The kernel and the rate are the released code's defaults; width and levels
-    differ there from task to task, and none is forecasting. Weights start from N(0, 0.01), as that code says; the
-    weight normalisation overwrites what it sets, so that there the convolutions in fact start from PyTorch's default.
+    differ there from task to task, and none is forecasting. That code means all weights to start from N(0, 0.01), but
+    its weight normalisation overwrites what it sets: only the residual's projections start so, the convolutions from
+    PyTorch's default. What it does is followed.
     """
 
     width: int = 64
@@ -109,10 +108,9 @@ class TemporalBlock(nn.Module):
                 self.kernel_size,
                 self.dilation,
                 weight_norm=True,
-                kernel_init=_normal,
                 name=f"conv_{place}",
             )
             y = Dropout(self.dropout)(nn.relu(conv(y)))
         if h.shape[-1] != self.features:
-            h = CausalConv1d(self.features, 1, kernel_init=_normal, name="projection")(h)
+            h = CausalConv1d(self.features, 1, kernel_init=nn.initializers.normal(0.01), name="projection")(h)
         return nn.relu(h + y)

@@ -24,6 +24,8 @@ Readout = Callable[[list[Array], Array], Array]
 _SHARED_WINDOWS = 2048
 # Values of the largest intermediate array in one chunk: 32 MB per copy in float32.
 _CHUNK_VALUES = 2**23
+# Where the width of a representation cannot be asked for.
+_USUAL_WIDTH = 320
 
 
 @partial(jax.jit, static_argnames=("function", "pooling", "kept"))
@@ -247,7 +249,11 @@ def _chunk(batch_size: int | None, method: Method, params: Params, aux: Aux, x: 
         if not isinstance(batch_size, Integral) or batch_size < 1:
             raise InputError(f"batch_size: found {batch_size!r}, want a whole number from 1 up")
         return int(batch_size)
-    z = jax.eval_shape(lambda: method.encode(params, aux, as_batch(np.zeros((1, *x.shape[1:]), np.float32)))).z
+    try:
+        z = jax.eval_shape(lambda: method.encode(params, aux, as_batch(np.zeros((1, *x.shape[1:]), np.float32)))).z
+    except InputError:
+        # A method that embeds series of any length, but represents the steps of one length only.
+        return max(1, _CHUNK_VALUES // (x.shape[1] * _USUAL_WIDTH))
     return max(1, _CHUNK_VALUES // int(np.prod(z.shape)))
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
-from tsrl.encoders import TCN, DilatedConv, Informer, MultiScaleConv, Transformer
+from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, Transformer
 from tsrl.methods.cost import cost
 from tsrl.methods.informer import informer
 from tsrl.methods.simts import simts
 from tsrl.methods.tcn import tcn
 from tsrl.methods.timedrl import timedrl
+from tsrl.methods.tloss import tloss
 from tsrl.methods.ts2vec import ts2vec
 from tsrl.types import Method
 
@@ -19,6 +20,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "simts": simts,
     "tcn": tcn,
     "timedrl": timedrl,
+    "tloss": tloss,
     "ts2vec": ts2vec,
 }
 # The encoder of each method's paper; any other of `tsrl.encoders` can take its place.
@@ -28,6 +30,7 @@ ENCODER_OF: dict[str, Callable[[], nn.Module]] = {
     "simts": MultiScaleConv,
     "tcn": TCN,
     "timedrl": Transformer,
+    "tloss": CausalConv,
     "ts2vec": DilatedConv,
 }
 
@@ -39,5 +42,6 @@ __all__ = [
     "simts",
     "tcn",
     "timedrl",
+    "tloss",
     "ts2vec",
 ]

@@ -88,6 +88,12 @@ def load(config: Config) -> Series:
             f"forecast.horizons: found {found} for a model trained to forecast {horizon} steps; want one horizon and "
             f"method.horizon the same"
         )
+    known = getattr(config.method, "covariates", series.covariates)
+    if known != series.covariates:
+        raise InputError(
+            f"method.covariates: found {known} for series with {series.covariates} calendar covariates before the "
+            "values; want as many, see forecast.covariates"
+        )
     sizes = {"context": context(config, borders.train), "look_back": look_back(config, data.name, borders.train)}
     for name, number in sizes.items():
         if not 1 <= number < borders.train:

@@ -1,0 +1,78 @@
+"""Every method with every encoder: it trains, or is refused with the reason."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tsrl.config import Config, Train, options
+from tsrl.encoders import ENCODERS
+from tsrl.errors import InputError
+from tsrl.methods import METHODS
+from tsrl.pretraining import prepare, untrained
+
+ENCODER = {
+    "CausalConv": {"width": 8, "features": 8, "depth": 1},
+    "DilatedConv": {"width": 8, "features": 8, "depth": 1},
+    "Informer": {"width": 8, "heads": 2, "feed_forward": 8, "factor": 1},
+    "MultiScaleConv": {"width": 8, "features": 8, "kernels": (1, 2)},
+    "Recurrent": {"width": 8, "features": 8},
+    "TCN": {"width": 8, "levels": 2},
+    "Transformer": {"width": 8, "heads": 2},
+}
+WINDOWS = Train(steps=1, batch_size=2, window=16)
+METHOD = {
+    "cost": ({"length": 16, "longest_kernel": 4, "queue": 8}, WINDOWS),
+    "informer": ({"horizon": 3, "label_length": 4, "covariates": 1}, WINDOWS),
+    "simts": ({"history": 10, "future": 6}, WINDOWS),
+    "tcn": ({"horizon": 3, "covariates": 1}, WINDOWS),
+    "timedrl": ({"patch_len": 4, "stride": 4}, WINDOWS),
+    "tloss": ({"negatives": 2, "output": 6}, Train(steps=1, batch_size=2)),
+    "tnc": ({"window": 4, "samples": 2}, Train(steps=1, batch_size=2)),
+    "ts2vec": ({}, Train(steps=1, batch_size=2)),
+}
+SHORTENS = "which shortens the series"
+REFUSED = {
+    ("cost", "Informer"): SHORTENS,
+    ("simts", "Informer"): SHORTENS,
+    ("tcn", "Informer"): SHORTENS,
+    ("timedrl", "Informer"): SHORTENS,
+    ("tloss", "Informer"): SHORTENS,
+    ("ts2vec", "Informer"): SHORTENS,
+}
+X = np.random.default_rng(0).normal(size=(3, 24, 2)).astype(np.float32).cumsum(1)
+
+
+def test_every_method_and_encoder_is_in_the_matrix():
+    assert set(METHOD) == set(METHODS)
+    assert set(ENCODER) == set(ENCODERS)
+
+
+@pytest.mark.parametrize("encoder", ENCODER)
+@pytest.mark.parametrize("method", METHOD)
+def test_a_method_with_an_encoder(method, encoder):
+    if method not in METHODS or encoder not in ENCODERS:
+        pytest.skip("not there")
+    settings, train = METHOD[method]
+    config = Config(method=options(method, **settings), encoder=ENCODERS[encoder](**ENCODER[encoder]), train=train)
+    if reason := REFUSED.get((method, encoder)):
+        with pytest.raises(InputError, match=reason):
+            prepare(config, X, None)
+        return
+    # `prepare` traces the whole training step, gradient and update included.
+    model = untrained(prepare(config, X, None), 0)
+    windows = X[:, : train.window or 24]
+    z, one = model.encode(windows), model.embed(windows)
+    assert z.shape[0] == one.shape[0] == len(X)
+    assert np.isfinite(z).all()
+    assert np.isfinite(one).all()
+    # Series are told apart.
+    assert np.abs(one[0] - one[1]).max() > 1e-6
+
+
+def test_an_encoder_that_is_refused_serves_without_distilling():
+    encoder = ENCODERS["Informer"](**ENCODER["Informer"], distil=False, attention="full")
+    for method in ("ts2vec", "simts", "timedrl"):
+        settings, train = METHOD[method]
+        config = Config(method=options(method, **settings), encoder=encoder, train=replace(train, steps=1))
+        assert np.isfinite(untrained(prepare(config, X, None), 0).embed(X[:, : train.window or 24])).all()
