@@ -145,6 +145,8 @@ def test_dropout_is_drawn_with_a_key_only():
         ({"width": 0}, "width: found 0"),
         ({"heads": 3}, "heads: found 3 for a width of 128, want a divisor"),
         ({"layers": 1.5}, "layers: found 1.5"),
+        ({"position": "sines"}, "position: found 'sines', want one of none, fixed, learnable"),
+        ({"activation": "tanh"}, "activation: found 'tanh', want one of gelu, relu"),
         ({"dropout": 1.0}, "dropout: found 1.0"),
         ({"width": 3, "heads": 1}, "width: found 3 with position fixed, want an even number"),
     ],

@@ -127,6 +127,8 @@ def test_training_lowers_both_losses():
         ({"patch_len": 0}, "patch_len: found 0"),
         ({"stride": 1.5}, "stride: found 1.5"),
         ({"stride": 5}, "stride: found 5, want at most patch_len, 4: steps between patches are lost"),
+        ({"instance": "mean"}, "instance: found 'mean', want one of cls, last, gap, all"),
+        ({"target": "norm"}, "target: found 'norm', want one of raw, normalised"),
         ({"kernel_size": 4}, "kernel_size: found 4, want an odd number"),
         ({"contrastive_weight": -1.0}, "contrastive_weight: found -1.0"),
         ({"dropout": 1.0}, "dropout: found 1.0"),

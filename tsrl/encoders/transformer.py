@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import flax.linen as nn
 import jax
@@ -11,6 +11,9 @@ import jax.numpy as jnp
 from tsrl.encoders.layers import Dropout, Linear, gelu
 from tsrl.errors import InputError
 from tsrl.types import Array
+
+Position = Literal["none", "fixed", "learnable"]
+Activation = Literal["gelu", "relu"]
 
 
 class Transformer(nn.Module):
@@ -29,7 +32,8 @@ class Transformer(nn.Module):
       causal: a step attends to no later one.
 
     Raises:
-      InputError: a size below its minimum, heads that do not divide the width, a series longer than the table.
+      InputError: a size below its minimum, another position or activation, heads that do not divide the width, a series
+        longer than the table.
 
     References: Vaswani et al. (2017), Attention Is All You Need, arXiv 1706.03762; as in the released code of TimeDRL
       (arXiv 2312.04142): normalisation after each branch and once more at the end.
@@ -39,9 +43,9 @@ class Transformer(nn.Module):
     heads: int = 2
     layers: int = 1
     dropout: float = 0.2
-    position: Literal["none", "fixed", "learnable"] = "fixed"
+    position: Position = "fixed"
     max_length: int = 5000
-    activation: Literal["gelu", "relu"] = "gelu"
+    activation: Activation = "gelu"
     causal: bool = False
 
     def __post_init__(self) -> None:
@@ -49,6 +53,9 @@ class Transformer(nn.Module):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"{name}: found {value!r}, want a whole number from 1 up")
+        for name, known in (("position", get_args(Position)), ("activation", get_args(Activation))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name}: found {getattr(self, name)!r}, want one of {', '.join(known)}")
         if self.width % self.heads:
             raise InputError(f"heads: found {self.heads} for a width of {self.width}, want a divisor of it")
         if not 0 <= self.dropout < 1:

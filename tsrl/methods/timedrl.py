@@ -3,13 +3,13 @@
 The timestamp-level representations of patches are trained to give the patches back, the instance-level representation
 of [CLS] to agree with that of the other pass. Nothing is masked and nothing augmented.
 
-References: Chang, Wang, Peng, Chen, Wu (2024), TimeDRL: Disentangled Representation Learning for Multivariate
+References: Chang, Chan, Wang, Peng, Chen (2024), TimeDRL: Disentangled Representation Learning for Multivariate
 Time-Series, arXiv 2312.04142. The released code predicts the patches of the series as it was given, although the
 encoder sees the instance-normalised one; it is followed, see `target`.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import flax.linen as nn
 import jax
@@ -25,6 +25,7 @@ from tsrl.methods.backbone import Backbone, Stats
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params, WindowFeatures
 
 Instance = Literal["cls", "last", "gap", "all"]
+Target = Literal["raw", "normalised"]
 
 
 class Tokens(NamedTuple):
@@ -78,7 +79,7 @@ def timedrl(
     channel_independent: bool = True,
     contrastive_weight: float = 0.5,
     instance: Instance = "cls",
-    target: Literal["raw", "normalised"] = "raw",
+    target: Target = "raw",
     stop_gradient: bool = True,
     dropout: float = 0.2,
     axis_name: str | None = None,
@@ -114,6 +115,10 @@ def timedrl(
             raise InputError(f"{name}: found {value!r}, want a whole number from 1 up")
     if stride > patch_len:
         raise InputError(f"stride: found {stride}, want at most patch_len, {patch_len}: steps between patches are lost")
+    choices: tuple[tuple[str, str, Any], ...] = (("instance", instance, Instance), ("target", target, Target))
+    for name, chosen, known in choices:
+        if chosen not in get_args(known):
+            raise InputError(f"{name}: found {chosen!r}, want one of {', '.join(get_args(known))}")
     if kernel_size % 2 == 0:
         raise InputError(f"kernel_size: found {kernel_size}, want an odd number")
     if contrastive_weight < 0:
