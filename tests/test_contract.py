@@ -9,9 +9,9 @@ import optax
 import pytest
 from toy_methods import SERIES, TOYS
 
-from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, Transformer
+from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, Recurrent, Transformer
 from tsrl.errors import InputError
-from tsrl.methods import cost, informer, simts, tcn, timedrl, tloss, ts2vec
+from tsrl.methods import cost, informer, simts, tcn, timedrl, tloss, tnc, ts2vec
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.loop import fit
@@ -58,6 +58,10 @@ def small_tloss(axis_name=None):
     return tloss(CausalConv(width=4, features=6, depth=1), negatives=3, output=5, axis_name=axis_name)
 
 
+def small_tnc(axis_name=None):
+    return tnc(Recurrent(width=4, features=3), window=3, samples=2, anchors=2, dropout=0.0, axis_name=axis_name)
+
+
 METHODS = {
     **TOYS,
     "ts2vec": (small_ts2vec, TOYS["teacher"][1]),
@@ -67,6 +71,7 @@ METHODS = {
     "informer": (small_informer, FORECASTS),
     "tcn": (small_tcn, FORECASTS),
     "tloss": (small_tloss, TOYS["teacher"][1]),
+    "tnc": (small_tnc, TOYS["teacher"][1]),
 }
 STEPS = 11
 

@@ -29,6 +29,7 @@ TESTED |= {"tcn"}  # in test_golden_tcn.py
 TESTED |= {"timedrl_ci", "timedrl_noci", "timedrl_train", "timedrl_parts"}  # in test_golden_timedrl.py
 TESTED |= {"cost_fourier", "cost_encoder", "cost_loss", "cost_convert_coeff", "cost_encode"}  # in test_golden_cost.py
 TESTED |= {"tloss_encoder", "tloss_triplet"}  # in test_golden_tloss.py
+TESTED |= {"tnc_encoder", "tnc_loss", "tnc_neighbourhood"}  # in test_golden_tnc.py
 TESTED |= {"simts"}  # in test_golden_simts.py
 
 

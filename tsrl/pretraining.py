@@ -81,7 +81,7 @@ class Job:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in an epoch of a method that does not plan its own: incomplete batches are left out."""
+        """Updates in an epoch of a method that does not plan its own; without incomplete batches."""
         return count_of(self.data) // self.batch_size
 
     @property
@@ -163,6 +163,8 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
         # Finds settings that do not fit the shapes before anything is written; what is traced here is compiled later.
         sizes: dict[str, Any] = {"steps": steps, "batch_size": batch_size, "seeds": seeds, "devices": devices}
         trace(method, job.data, job.optimizer(), **sizes, axis_name=AXIS)
+    else:
+        jax.eval_shape(method.init, jax.random.key(0), for_init(job.data, resident=False))
     return job
 
 
@@ -268,7 +270,7 @@ def pretrain(
       max_train_length: longer series are cut.
       scale: standardise each channel with its mean and standard deviation over x; the model keeps them.
       quiet: no progress bar.
-      **settings: the method's own, for TS2Vec `alpha`, `temporal_unit`, `mask`, `dropout`.
+      **settings: the method's own.
 
     Returns:
       The trained model.

@@ -20,6 +20,7 @@ from tsrl.encoders.dilated_conv import DilatedConv
 from tsrl.encoders.front import LinearFront, RawFront, front_of
 from tsrl.encoders.informer import Informer
 from tsrl.encoders.multi_scale import MultiScaleConv
+from tsrl.encoders.recurrent import Recurrent
 from tsrl.encoders.tcn import TCN
 from tsrl.encoders.transformer import Transformer
 
@@ -28,6 +29,7 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "DilatedConv": DilatedConv,
     "Informer": Informer,
     "MultiScaleConv": MultiScaleConv,
+    "Recurrent": Recurrent,
     "TCN": TCN,
     "Transformer": Transformer,
 }
@@ -41,6 +43,7 @@ __all__ = [
     "LinearFront",
     "MultiScaleConv",
     "RawFront",
+    "Recurrent",
     "Transformer",
     "front_of",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from tsrl.config import options
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError, nearest
-from tsrl.interop import cost, informer, simts, tcn, timedrl, tloss, ts2vec
+from tsrl.interop import cost, informer, simts, tcn, timedrl, tloss, tnc, ts2vec
 from tsrl.interop.weights import Arrays, Converted, check_shapes
 from tsrl.types import as_batch
 
@@ -20,7 +20,7 @@ def from_torch(method: str, source: Arrays | Path | str, **known: Any) -> dict[s
     """Maps a released checkpoint's weights to our parameters.
 
     Args:
-      method: one of cost, informer, simts, tcn, timedrl, tloss, ts2vec.
+      method: one of cost, informer, simts, tcn, timedrl, tloss, tnc, ts2vec.
       source: name -> array, or a file: .npz, .safetensors, or a torch file (.pt, .pth, .pkl; needs torch >= 2.6, is
         read with `weights_only=True`). A leading "module." of every name, as torch's AveragedModel adds, is ignored.
       **known: what the weights do not say, see the `convert` of `tsrl.interop.METHOD`.
@@ -106,5 +106,6 @@ _CONVERTERS: dict[str, Callable[..., Converted]] = {
     "tcn": tcn.convert,
     "timedrl": timedrl.convert,
     "tloss": tloss.convert,
+    "tnc": tnc.convert,
     "ts2vec": ts2vec.convert,
 }

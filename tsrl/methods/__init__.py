@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
-from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, Transformer
+from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, Recurrent, Transformer
 from tsrl.methods.cost import cost
 from tsrl.methods.informer import informer
 from tsrl.methods.simts import simts
 from tsrl.methods.tcn import tcn
 from tsrl.methods.timedrl import timedrl
 from tsrl.methods.tloss import tloss
+from tsrl.methods.tnc import tnc
 from tsrl.methods.ts2vec import ts2vec
 from tsrl.types import Method
 
@@ -21,6 +22,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "tcn": tcn,
     "timedrl": timedrl,
     "tloss": tloss,
+    "tnc": tnc,
     "ts2vec": ts2vec,
 }
 # The encoder of each method's paper; any other of `tsrl.encoders` can take its place.
@@ -31,6 +33,7 @@ ENCODER_OF: dict[str, Callable[[], nn.Module]] = {
     "tcn": TCN,
     "timedrl": Transformer,
     "tloss": CausalConv,
+    "tnc": Recurrent,
     "ts2vec": DilatedConv,
 }
 
@@ -43,5 +46,6 @@ __all__ = [
     "tcn",
     "timedrl",
     "tloss",
+    "tnc",
     "ts2vec",
 ]
