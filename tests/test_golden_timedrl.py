@@ -23,7 +23,7 @@ def known(case):
         "channel_independent": case.setting("enable_channel_independence"),
         "instance": case.setting("get_i"),
         "heads": case.setting("n_heads"),
-        "position": "none" if case.setting("pos_embed_type") == "none" else "fixed",
+        "position": case.setting("pos_embed_type"),
         "activation": case.setting("activation"),
         "causal": case.setting("encoder_arch") == "transformer_decoder",
     }

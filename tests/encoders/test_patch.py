@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tsrl.encoders.patch import PatchFront, patches
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 6))
 def test_patches_are_slices_of_the_series_with_its_last_step_repeated(steps, size, stride):
     if size > steps:

@@ -52,6 +52,27 @@ def test_attention_written_out(causal):
     np.testing.assert_allclose(ours, slow(variables["params"], np.asarray(H, float), 2, 2, causal), atol=2e-5)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_gradients_are_those_of_attention_written_out(causal):
+    """Along a random direction of all parameters and the input, by differences in double precision."""
+    encoder = ENCODER.clone(position="none", causal=causal)
+    params = jax.jit(encoder.init)(jax.random.key(0), H, MASK)["params"]
+    random = np.random.default_rng(0)
+    weight = random.normal(size=H.shape)
+    along = jax.tree.map(lambda leaf: random.normal(size=leaf.shape), (params, H))
+    score = lambda params, h: (encoder.apply({"params": params}, h, MASK) * weight).sum()  # noqa: E731
+    gradient = jax.jit(jax.grad(score, argnums=(0, 1)))(params, H)
+    products = jax.tree.map(lambda leaf, way: (np.asarray(leaf, float) * way).sum(), gradient, along)
+
+    def at(step):
+        moved, h = jax.tree.map(lambda leaf, way: np.asarray(leaf, float) + step * way, (params, H), along)
+        return (slow(moved, h, 2, 2, causal) * weight).sum()
+
+    wanted = (at(1e-6) - at(-1e-6)) / 2e-6
+    assert abs(wanted) > 0.1
+    np.testing.assert_allclose(sum(jax.tree.leaves(products)), wanted, rtol=1e-3)
+
+
 def test_positions_are_added_and_missing_steps_enter_as_zeros():
     encoder = ENCODER.clone(position="none")
     variables = encoder.init(jax.random.key(0), H, MASK)
@@ -74,13 +95,37 @@ def test_padding_changes_nothing(position):
     own = jnp.arange(7) < jnp.array([5, 7, 3])[:, None]
     by_row = encoder.apply(variables, H, MASK, own)
     np.testing.assert_allclose(by_row[2, :3], encoder.apply(variables, H[2:, :3], MASK[2:, :3])[0], atol=1e-5)
+    # Nor does it get a gradient, whatever is asked of the steps that exist.
+    score = lambda h: jnp.sin(encoder.apply(variables, h, MASK, own))[jnp.broadcast_to(own, MASK.shape)].sum()  # noqa: E731
+    gradient = jax.jit(jax.grad(score))(H)
+    assert not gradient[2, 3:].any()
+    assert jnp.abs(gradient[2, :3]).max() > 1e-3
 
 
-def test_wanted_takes_the_steps_asked_for_and_blocks_are_sown():
-    variables = ENCODER.init(jax.random.key(0), H, MASK)
-    z, sown = ENCODER.apply(variables, H, MASK, mutable=["intermediates"])
-    np.testing.assert_array_equal(ENCODER.apply(variables, H, MASK, None, lambda h: h[:, 2:4]), z[:, 2:4])
-    assert [block.shape for block in sown["intermediates"]["block"]] == [(3, 7, 8)] * 2
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_last_block_is_made_at_the_wanted_steps_only(layers, causal):
+    encoder = ENCODER.clone(layers=layers, causal=causal)
+    variables = jax.jit(encoder.init)(jax.random.key(0), H, MASK)
+    exists = jnp.arange(7) < jnp.array([7, 5, 6])[:, None]
+    starts = jnp.array([0, 2, 3])
+    some = lambda array: jax.vmap(lambda row, start: jax.lax.dynamic_slice_in_dim(row, start, 3))(array, starts)  # noqa: E731
+
+    def apply(variables, wanted=None):
+        return encoder.apply(variables, H, MASK.at[0, 3].set(False), exists, wanted, mutable=["intermediates"])
+
+    z, sown = apply(variables)
+    part, of_part = apply(variables, some)
+    np.testing.assert_allclose(part, some(z), atol=1e-5)
+    blocks, of_blocks = (found["intermediates"]["block"] for found in (sown, of_part))
+    assert [block.shape for block in blocks] == [(3, 7, 8)] * layers
+    assert [block.shape for block in of_blocks] == [(3, 7, 8)] * (layers - 1) + [(3, 3, 8)]
+    np.testing.assert_allclose(of_blocks[-1], some(blocks[-1]), atol=1e-5)
+    one, other = (
+        jax.jit(jax.grad(lambda v, f=f: jnp.sin(f(v)).sum()))(variables)
+        for f in (lambda v: some(apply(v)[0]), lambda v: apply(v, some)[0])
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), one, other)
 
 
 def test_dropout_is_drawn_with_a_key_only():
@@ -100,6 +145,8 @@ def test_dropout_is_drawn_with_a_key_only():
         ({"width": 0}, "width: found 0"),
         ({"heads": 3}, "heads: found 3 for a width of 128, want a divisor"),
         ({"layers": 1.5}, "layers: found 1.5"),
+        ({"position": "sines"}, "position: found 'sines', want one of none, fixed, learnable"),
+        ({"activation": "tanh"}, "activation: found 'tanh', want one of gelu, relu"),
         ({"dropout": 1.0}, "dropout: found 1.0"),
         ({"width": 3, "heads": 1}, "width: found 3 with position fixed, want an even number"),
     ],

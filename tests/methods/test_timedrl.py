@@ -6,9 +6,10 @@ import numpy as np
 import optax
 import pytest
 
-from tsrl.encoders import DilatedConv, Transformer
+from tsrl.encoders import TCN, DilatedConv, Informer, MultiScaleConv, Transformer
 from tsrl.errors import InputError
 from tsrl.methods.timedrl import timedrl, tokenise
+from tsrl.parallel import AXIS
 from tsrl.types import as_batch
 
 ENCODER = Transformer(width=8, heads=2, dropout=0.1)
@@ -18,6 +19,8 @@ BATCH = as_batch(X)
 
 def make(**settings):
     method = timedrl(ENCODER, **{"patch_len": 4, "stride": 3, **settings})
+    compiled = {name: jax.jit(getattr(method, name)) for name in ("init", "loss", "encode", "embed", "layers")}
+    method = method._replace(**compiled)
     return method, *method.init(jax.random.key(0), BATCH)
 
 
@@ -95,7 +98,7 @@ def test_the_other_pass_is_not_trained_with_a_stop_gradient(stop_gradient):
     # With the predictor's output held fixed, only a path without stop-gradient reaches the encoder.
     params["predictor"]["linear_1"]["dense"]["kernel"] *= 0
     loss = lambda p: method.loss(p, aux, BATCH, jax.random.key(1))[1][1]["contrastive"]  # noqa: E731
-    gradient = jax.grad(loss)(params)
+    gradient = jax.jit(jax.grad(loss))(params)
     assert (optax.tree.norm(gradient["encoder"]) == 0) == stop_gradient
 
 
@@ -123,6 +126,9 @@ def test_training_lowers_both_losses():
     [
         ({"patch_len": 0}, "patch_len: found 0"),
         ({"stride": 1.5}, "stride: found 1.5"),
+        ({"stride": 5}, "stride: found 5, want at most patch_len, 4: steps between patches are lost"),
+        ({"instance": "mean"}, "instance: found 'mean', want one of cls, last, gap, all"),
+        ({"target": "norm"}, "target: found 'norm', want one of raw, normalised"),
         ({"kernel_size": 4}, "kernel_size: found 4, want an odd number"),
         ({"contrastive_weight": -1.0}, "contrastive_weight: found -1.0"),
         ({"dropout": 1.0}, "dropout: found 1.0"),
@@ -134,9 +140,59 @@ def test_wrong_settings_are_refused(settings, message):
         make(**settings)
 
 
-def test_any_encoder_of_tokens_will_do():
-    method = timedrl(DilatedConv(width=4, features=6, depth=1), patch_len=4, stride=4)
-    params, aux = method.init(jax.random.key(0), BATCH)
-    value, _ = jax.jit(method.loss)(params, aux, BATCH, jax.random.key(1))
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        DilatedConv(width=4, features=6, depth=1),
+        TCN(width=4, levels=1),
+        Informer(width=4, heads=2, layers=1, feed_forward=8, attention="full", distil=False),
+        MultiScaleConv(width=4, features=6, kernels=(1, 2)),
+    ],
+    ids=lambda encoder: type(encoder).__name__,
+)
+def test_any_encoder_of_tokens_will_do(encoder):
+    method = timedrl(encoder, patch_len=4, stride=4)
+    params, aux = jax.jit(method.init)(jax.random.key(0), BATCH)
+    value, gradient = jax.jit(jax.value_and_grad(lambda p: method.loss(p, aux, BATCH, jax.random.key(1))[0]))(params)
     assert jnp.isfinite(value)
-    assert method.embed(params, aux, BATCH).shape == (6, 18)
+    assert np.isfinite(optax.tree.norm(gradient))
+    assert optax.tree.norm(gradient["encoder"]) > 0 < optax.tree.norm(gradient["front"])
+    width = method.encode(params, aux, BATCH).z.shape[-1]
+    assert method.embed(params, aux, BATCH).shape == (6, width)
+
+
+def test_an_encoder_that_shortens_the_series_is_refused():
+    with pytest.raises(InputError, match="encoder: found Informer, which shortens the series, for timedrl"):
+        timedrl(Informer(width=4, heads=2, layers=2, distil=True))
+
+
+@pytest.mark.parametrize("instance", ["cls", "last", "gap", "all"])
+def test_the_instance_is_read_off_the_tokens(instance):
+    x = X.copy()
+    x[:, 15:] = np.nan
+    batch = as_batch(x)
+    method, params, aux = make(instance=instance)
+    # Five patches of eight hold an observed step.
+    t = np.asarray(method.encode(params, aux, batch).z).reshape(6, 8, 3, 8).swapaxes(1, 2)
+    found = np.asarray(method.embed(params, aux, batch)).reshape(6, 3, -1)
+    if instance == "cls":
+        assert found.shape == (6, 3, 8)
+        assert min(np.abs(found - t[:, :, patch]).max() for patch in range(8)) > 1e-2
+    else:
+        wanted = {"last": t[:, :, -1], "gap": t[:, :, :5].mean(2), "all": t.reshape(6, 3, 64)}[instance]
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_devices_draw_dropout_of_their_own():
+    """Two devices with the same rows, and dropout before the prediction head alone."""
+    encoder = ENCODER.clone(dropout=0.0)
+    method = timedrl(encoder, patch_len=4, stride=3, dropout=0.5, axis_name=AXIS)
+    params, aux = jax.jit(method.init)(jax.random.key(0), BATCH)
+    twice = jax.tree.map(lambda array: jnp.stack([array, array]), BATCH)
+    loss = jax.jit(
+        jax.vmap(lambda batch: method.loss(params, aux, batch, jax.random.key(1)), axis_name=AXIS, in_axes=0)
+    )
+    _, (changed, parts) = loss(twice)
+    assert abs(parts["predictive"][0] - parts["predictive"][1]) > 1e-4
+    # What is carried over is the same on both all the same.
+    jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf[0], leaf[1]), changed)

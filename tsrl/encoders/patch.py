@@ -46,8 +46,9 @@ class PatchFront(nn.Module):
         first = jnp.broadcast_to(cls[:, None], (batch, groups, 1, size))
         x = jnp.concatenate([first, x], 2).reshape(batch * groups, 1 + count, size)
         fan_in = self.kernel_size * size
-        # A convolution has Kaiming's normal initialisation for a leaky ReLU of slope 0.01, a linear map PyTorch's.
-        normal = nn.initializers.normal(math.sqrt(2 / (1 + 0.01**2) / fan_in))
+        # A convolution has Kaiming's normal initialisation, a linear map PyTorch's. The released code asks for the gain
+        # of a leaky ReLU, for which PyTorch's initialiser takes the slope 0 unless it is told.
+        normal = nn.initializers.normal(math.sqrt(2 / fan_in))
         init = uniform_fan_in(fan_in) if self.kernel_size == 1 else normal
         kernel = self.param("kernel", init, (self.kernel_size, size, self.width))
         reach = self.kernel_size // 2

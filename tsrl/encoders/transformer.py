@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import flax.linen as nn
 import jax
@@ -11,6 +11,9 @@ import jax.numpy as jnp
 from tsrl.encoders.layers import Dropout, Linear, gelu
 from tsrl.errors import InputError
 from tsrl.types import Array
+
+Position = Literal["none", "fixed", "learnable"]
+Activation = Literal["gelu", "relu"]
 
 
 class Transformer(nn.Module):
@@ -29,7 +32,8 @@ class Transformer(nn.Module):
       causal: a step attends to no later one.
 
     Raises:
-      InputError: a size below its minimum, heads that do not divide the width, a series longer than the table.
+      InputError: a size below its minimum, another position or activation, heads that do not divide the width, a series
+        longer than the table.
 
     References: Vaswani et al. (2017), Attention Is All You Need, arXiv 1706.03762; as in the released code of TimeDRL
       (arXiv 2312.04142): normalisation after each branch and once more at the end.
@@ -39,9 +43,9 @@ class Transformer(nn.Module):
     heads: int = 2
     layers: int = 1
     dropout: float = 0.2
-    position: Literal["none", "fixed", "learnable"] = "fixed"
+    position: Position = "fixed"
     max_length: int = 5000
-    activation: Literal["gelu", "relu"] = "gelu"
+    activation: Activation = "gelu"
     causal: bool = False
 
     def __post_init__(self) -> None:
@@ -49,6 +53,9 @@ class Transformer(nn.Module):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"{name}: found {value!r}, want a whole number from 1 up")
+        for name, known in (("position", get_args(Position)), ("activation", get_args(Activation))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name}: found {getattr(self, name)!r}, want one of {', '.join(known)}")
         if self.width % self.heads:
             raise InputError(f"heads: found {self.heads} for a width of {self.width}, want a divisor of it")
         if not 0 <= self.dropout < 1:
@@ -67,28 +74,30 @@ class Transformer(nn.Module):
           h: `[B, T, width]` input after the front's projection.
           mask: `[B, T]` bool; where False the step enters as zeros, but for its position.
           exists: `[T]` or `[B, T]` bool; padding, where False, is attended to by no step. Default: all exist.
-          wanted: takes `[B, T, ...]` to the steps whose representation is asked for; default: all.
+          wanted: takes `[B, T, ...]` to the steps `[B, S, ...]` whose representation is asked for; default: all. The
+            last block is made, and sown, at these steps only.
 
         Returns:
           `[B, T, width]`, or `[B, S, width]`.
         """
         h = jnp.where(mask[..., None], h, 0)
         h = Dropout(self.dropout)(h + self._positions(h.shape[1]))
-        allowed = None if exists is None else jnp.broadcast_to(exists, mask.shape)[:, None, None, :]
+        # Which keys each query attends to, `[B or 1, queries or 1, keys]`.
+        allowed = None if exists is None else jnp.broadcast_to(exists, mask.shape)[:, None, :]
         if self.causal:
-            earlier = jnp.tril(jnp.ones((h.shape[1], h.shape[1]), bool))
+            earlier = jnp.tril(jnp.ones((h.shape[1], h.shape[1]), bool))[None]
             allowed = earlier if allowed is None else earlier & allowed
         activation = gelu if self.activation == "gelu" else jax.nn.relu
         for block in range(self.layers):
             name = f"block_{block}"
-            attended = self._attention(h, allowed, name)
-            h = self._norm(h + Dropout(self.dropout)(attended), f"{name}_norm_0")
+            own = wanted if block == self.layers - 1 and wanted is not None else lambda array: array
+            attended = self._attention(h, allowed, own, name)
+            h = self._norm(own(h) + Dropout(self.dropout)(attended), f"{name}_norm_0")
             made = activation(Linear(4 * self.width, name=f"{name}_expand")(h))
             made = Linear(self.width, name=f"{name}_contract")(Dropout(self.dropout)(made))
             h = self._norm(h + Dropout(self.dropout)(made), f"{name}_norm_1")
             self.sow("intermediates", "block", h)
-        h = self._norm(h, "norm")
-        return h if wanted is None else wanted(h)
+        return self._norm(h, "norm")
 
     def _norm(self, h: Array, name: str) -> Array:
         return nn.LayerNorm(epsilon=1e-5, name=name)(h)
@@ -105,16 +114,19 @@ class Transformer(nn.Module):
         table = self.param("positions", nn.initializers.normal(1.0), (self.max_length, self.width))
         return table[:steps]
 
-    def _attention(self, h: Array, allowed: Array | None, name: str) -> Array:
+    def _attention(self, h: Array, allowed: Array | None, own: Callable[[Array], Array], name: str) -> Array:
         rows, steps, _ = h.shape
         # One product for the three projections: narrow ones leave the cores waiting.
-        made = Linear(3 * self.width, name=f"{name}_query_key_value")(h)
-        query, key, value = jnp.moveaxis(made.reshape(rows, steps, 3, self.heads, -1), (2, 3), (0, 2))
+        made = Linear(3 * self.width, name=f"{name}_query_key_value")(h).reshape(rows, steps, 3, self.heads, -1)
+        query, key, value = (made[:, :, part] for part in range(3))
+        query, key, value = own(query).swapaxes(1, 2), key.swapaxes(1, 2), value.swapaxes(1, 2)
         scores = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])
         if allowed is not None:
-            scores = jnp.where(allowed, scores, jnp.finfo(scores.dtype).min)
+            if allowed.shape[1] > 1:
+                allowed = own(jnp.broadcast_to(allowed, (rows, steps, steps)))
+            scores = jnp.where(allowed[:, None], scores, jnp.finfo(scores.dtype).min)
         weights = Dropout(self.dropout)(jax.nn.softmax(scores))
-        made = (weights @ value).swapaxes(1, 2).reshape(rows, steps, self.width)
+        made = (weights @ value).swapaxes(1, 2).reshape(rows, -1, self.width)
         return Linear(self.width, name=f"{name}_out")(made)
 
 

@@ -14,12 +14,12 @@ from tsrl.methods.timedrl import Instance
 def convert(
     arrays: Arrays,
     *,
-    patch_len: int = 16,
-    stride: int = 16,
-    channel_independent: bool = True,
+    patch_len: int,
+    stride: int,
+    channel_independent: bool,
+    heads: int,
+    position: Literal["learnable", "fixed", "none"],
     instance: Instance = "cls",
-    heads: int = 1,
-    position: Literal["fixed", "none"] = "fixed",
     activation: Literal["gelu", "relu"] = "gelu",
     causal: bool = False,
 ) -> Converted:
@@ -27,12 +27,12 @@ def convert(
 
     Args:
       arrays: as for `from_torch`.
-      patch_len: of the configuration, as all below: the weights do not say it.
+      patch_len: of the configuration, as all below: the weights do not say it, and it differs by data set.
       stride: between patches.
       channel_independent: each channel by itself.
-      instance: what the instance representation is.
       heads: of the attention.
-      position: without learnt positions, a fixed table or nothing.
+      position: what tells tokens apart; learnable where the weights hold a table of positions.
+      instance: what the instance representation is.
       activation: of the two-layer networks.
       causal: the released `transformer_decoder`.
     """
@@ -62,10 +62,12 @@ def convert(
             encoder[f"{ours}_norm_{number}"] = _norm(weights, f"{theirs}.norm{number + 1}")
     encoder["norm"] = _norm(weights, "encoder.norm")
     table = "input_layer.position_embedding.pe"
-    learnt = table in arrays and arrays[table].ndim == 2
-    if learnt:
+    if position == "learnable":
         encoder["positions"] = weights.take(table, 2)
+    elif table in arrays and arrays[table].ndim == 2:
+        raise InputError(f"position: found {position} for weights with a table of positions, want learnable")
     else:
+        # A fixed table is no weight.
         weights.drop(table)
     head = {"linear": weights.linear("predictive_linear.1")}
     predictor = {
@@ -84,8 +86,8 @@ def convert(
         width=kernel.shape[2],
         heads=heads,
         layers=len(blocks),
-        position="learnable" if learnt else position,
-        max_length=len(encoder["positions"]) if learnt else 5000,
+        position=position,
+        max_length=len(encoder["positions"]) if position == "learnable" else 5000,
         activation=activation,
         causal=causal,
     )

@@ -50,10 +50,14 @@ def _converted(method: str, source: Arrays | Path | str, known: dict[str, Any]) 
     if method not in _CONVERTERS:
         raise InputError(f"method: found {method!r}; {nearest(method, _CONVERTERS)}")
     convert = _CONVERTERS[method]
-    settings = [name for name, own in inspect.signature(convert).parameters.items() if own.kind == own.KEYWORD_ONLY]
+    parameters = inspect.signature(convert).parameters.items()
+    settings = {name: own for name, own in parameters if own.kind == own.KEYWORD_ONLY}
     for name in known:
         if name not in settings:
             raise InputError(f"{name}: not a setting of {method}'s weights; {nearest(name, settings)}")
+    for name, own in settings.items():
+        if own.default is own.empty and name not in known:
+            raise InputError(f"{name}: not given; the weights of {method} do not say it")
     arrays = source if isinstance(source, Mapping) else _read(Path(source))
     arrays = {name.removeprefix("module."): np.asarray(value) for name, value in arrays.items() if name != "n_averaged"}
     found = convert(arrays, **known)

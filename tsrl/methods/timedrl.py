@@ -3,17 +3,19 @@
 The timestamp-level representations of patches are trained to give the patches back, the instance-level representation
 of [CLS] to agree with that of the other pass. Nothing is masked and nothing augmented.
 
-References: Chang, Wang, Peng, Chen, Wu (2024), TimeDRL: Disentangled Representation Learning for Multivariate
+References: Chang, Chan, Wang, Peng, Chen (2024), TimeDRL: Disentangled Representation Learning for Multivariate
 Time-Series, arXiv 2312.04142. The released code predicts the patches of the series as it was given, although the
 encoder sees the instance-normalised one; it is followed, see `target`.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from tsrl import parallel
 from tsrl.encoders.layers import BatchNorm, Dropout, Linear
 from tsrl.encoders.patch import PatchFront, patches
 from tsrl.errors import InputError
@@ -23,6 +25,7 @@ from tsrl.methods.backbone import Backbone, Stats
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params, WindowFeatures
 
 Instance = Literal["cls", "last", "gap", "all"]
+Target = Literal["raw", "normalised"]
 
 
 class Tokens(NamedTuple):
@@ -76,7 +79,7 @@ def timedrl(
     channel_independent: bool = True,
     contrastive_weight: float = 0.5,
     instance: Instance = "cls",
-    target: Literal["raw", "normalised"] = "raw",
+    target: Target = "raw",
     stop_gradient: bool = True,
     dropout: float = 0.2,
     axis_name: str | None = None,
@@ -110,6 +113,12 @@ def timedrl(
     for name, value in (("patch_len", patch_len), ("stride", stride), ("kernel_size", kernel_size)):
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{name}: found {value!r}, want a whole number from 1 up")
+    if stride > patch_len:
+        raise InputError(f"stride: found {stride}, want at most patch_len, {patch_len}: steps between patches are lost")
+    choices: tuple[tuple[str, str, Any], ...] = (("instance", instance, Instance), ("target", target, Target))
+    for name, chosen, known in choices:
+        if chosen not in get_args(known):
+            raise InputError(f"{name}: found {chosen!r}, want one of {', '.join(get_args(known))}")
     if kernel_size % 2 == 0:
         raise InputError(f"kernel_size: found {kernel_size}, want an odd number")
     if contrastive_weight < 0:
@@ -123,8 +132,15 @@ def timedrl(
     def tokens(batch: Batch) -> Tokens:
         return tokenise(batch, patch_len, stride, channel_independent)
 
-    def represent(params: Params, stats: Stats, made: Tokens, key: Key | None = None) -> tuple[Array, Stats]:
-        return backbone(params, stats, {"x": made.x}, made.mask, made.mask, key=key)
+    def represent(
+        params: Params,
+        stats: Stats,
+        made: Tokens,
+        wanted: Callable[[Array], Array] | None = None,
+        *,
+        key: Key | None = None,
+    ) -> tuple[Array, Stats]:
+        return backbone(params, stats, {"x": made.x}, made.mask, made.mask, wanted, key=key)
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:
         made = tokens(batch)
@@ -144,10 +160,12 @@ def timedrl(
 
     def loss(params: Params, aux: Aux, batch: Batch, key: Key) -> tuple[Array, tuple[Aux, Metrics]]:
         made = tokens(batch)
-        encoder_key, head_key, *predictor_keys = jax.random.split(key, 4)
+        encoder_key, key = jax.random.split(key)
+        # Dropout of the heads is each device's own, as the backbone makes that of the encoder.
+        head_key, *predictor_keys = jax.random.split(parallel.own_key(key, axis_name), 3)
         # Both passes in one: the same rows twice, under dropout of their own.
         twice = jax.tree.map(lambda array: jnp.concatenate([array, array]), made)
-        z, stats = represent(params, aux["stats"], twice, encoder_key)
+        z, stats = represent(params, aux["stats"], twice, key=encoder_key)
         head = PredictionHead(made.x.shape[-1], dropout)
         guess: Array = head.apply({"params": params["head"]}, z[:, 1:], rngs={"dropout": head_key})  # type: ignore[assignment]
         wanted = twice.x
@@ -183,6 +201,10 @@ def timedrl(
 
     def embed(params: Params, aux: Aux, batch: Batch) -> Array:
         made = tokens(batch)
+        if instance == "cls":
+            # The one token that is asked for.
+            z, _ = represent(params, aux["stats"], made, lambda array: array[:, :1])
+            return side_by_side(z[:, 0], batch)
         z, _ = represent(params, aux["stats"], made)
         return side_by_side(instance_of(z, made.mask, instance), batch)
 
