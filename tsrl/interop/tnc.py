@@ -2,16 +2,14 @@
 
 from typing import Any
 
-import numpy as np
-
 from tsrl.encoders import Recurrent
 from tsrl.errors import InputError
 from tsrl.interop.weights import Arrays, Converted, Weights
 
 
 def convert(arrays: Arrays) -> Converted:
-    """The weights of an `RnnEncoder`, or of one as `encoder.` beside the discriminator as `disc.`; a checkpoint without
-    the latter gets a discriminator of zeros. Errors as for `from_torch`."""
+    """The weights of an `RnnEncoder`, or of one as `encoder.` beside the discriminator as `disc.`. Errors as for
+    `from_torch`."""
     prefix = "encoder." if any(name.startswith("encoder.") for name in arrays) else ""
     weights = Weights(arrays, "TNC's RnnEncoder")
     encoder: dict[str, Any] = {}
@@ -27,24 +25,17 @@ def convert(arrays: Arrays) -> Converted:
         raise InputError(f"source: found no {prefix}rnn.weight_ih_l0, want the weights of TNC's RnnEncoder")
     encoder["output"] = weights.linear(f"{prefix}nn.0")
     width, gates = encoder["block_0_forward_hidden"].shape
-    features = encoder["output"]["dense"]["kernel"].shape[1]
+    params = {"front": {}, "encoder": encoder}
     if "disc.model.0.weight" in arrays:
         names = (("hidden", "disc.model.0"), ("output", "disc.model.3"))
-        discriminator = {ours: weights.linear(theirs)["dense"] for ours, theirs in names}
-    else:
-        size = 2 * features
-        discriminator = {
-            "hidden": {"kernel": np.zeros((size, 2 * size), np.float32), "bias": np.zeros(2 * size, np.float32)},
-            "output": {"kernel": np.zeros((2 * size, 1), np.float32), "bias": np.zeros(1, np.float32)},
-        }
+        params["discriminator"] = {ours: weights.linear(theirs)["dense"] for ours, theirs in names}
     weights.end()
     module = Recurrent(
         width=width,
-        features=features,
+        features=encoder["output"]["dense"]["kernel"].shape[1],
         layers=layers,
         cell="gru" if gates == 3 * width else "lstm",
         bidirectional=both,
     )
-    params = {"front": {}, "encoder": encoder, "discriminator": discriminator}
     # The window is no matter of the weights; the smallest keeps any series long enough.
     return Converted(params, module, len(encoder["block_0_forward_input"]), length=9, settings={"window": 2})

@@ -84,22 +84,29 @@ class Weights:
 
 
 def check_shapes(method: str, found: Converted) -> None:
-    """Compares the parameters with those that the method encodes with.
+    """Compares the parameters with those that the method's `init` makes.
+
+    What is only trained with, such as a head, may be missing.
 
     Raises:
       InputError: names the first that differs.
     """
     made = options(method, **found.settings).build(found.encoder)
     example = as_batch(np.zeros((1, found.length, found.channels), np.float32))
-    # A released encoder does without what is only trained with it, such as a head.
-    wanted = jax.eval_shape(lambda: made.weights(*made.init(jax.random.key(0), example))[0])
-    ours = {_name(path): leaf.shape for path, leaf in jax.tree.leaves_with_path(found.params)}
-    want = {_name(path): leaf.shape for path, leaf in jax.tree.leaves_with_path(wanted)}
-    for name in ours.keys() ^ want.keys():
-        raise InputError(f"{name}: {'left over' if name in ours else 'missing'} in our layout of {method}")
-    for name, shape in ours.items():
-        if shape != want[name]:
-            raise InputError(f"{name}: found shape {shape} in our layout, want {want[name]}")
+    params, aux = jax.eval_shape(lambda: made.init(jax.random.key(0), example))
+    needed = made.weights(params, aux)[0].keys()
+    for part in needed | found.params.keys():
+        if part not in found.params or part not in params:
+            raise InputError(f"{part}: {'missing' if part in params else 'left over'} in our layout of {method}")
+        ours, want = (
+            {f"{part}.{_name(path)}": leaf.shape for path, leaf in jax.tree.leaves_with_path(tree[part])}
+            for tree in (found.params, params)
+        )
+        for name in ours.keys() ^ want.keys():
+            raise InputError(f"{name}: {'left over' if name in ours else 'missing'} in our layout of {method}")
+        for name, shape in ours.items():
+            if shape != want[name]:
+                raise InputError(f"{name}: found shape {shape} in our layout, want {want[name]}")
 
 
 def _name(path: Any) -> str:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from tsrl import parallel
 from tsrl.encoders import front_of
 from tsrl.errors import InputError
-from tsrl.types import Array, Batch, Encoded, Key, Params
+from tsrl.types import Array, Aux, Batch, Encoded, Key, Params
 
 Stats = Any
 
@@ -139,3 +139,13 @@ def module_keys(key: Key, place: int, axis_name: str | None) -> dict[str, Key]:
     """
     own = parallel.own_key(key, axis_name)
     return {"dropout": jax.random.fold_in(own, place), "sample": jax.random.fold_in(jax.random.fold_in(key, place), 1)}
+
+
+def own_parts(*names: str) -> Callable[[Params, Aux], tuple[Params, Callable[[Params], tuple[Params, Aux]]]]:
+    """`Method.weights` of a method that encodes with these parts of its parameters alone."""
+
+    def weights(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tuple[Params, Aux]]]:
+        own = {name: params[name] for name in names}
+        return own, lambda changed: ({**params, **changed}, aux)
+
+    return weights

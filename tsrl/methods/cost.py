@@ -7,7 +7,6 @@ season. Not followed: that code zeroes missing steps in the input itself, so tha
 for observed zeros; here they are missing in every pass.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -152,10 +151,6 @@ def cost(
         found = lax.map(represent, starts)
         return found.reshape(-1, *found.shape[2:])[:count].swapaxes(0, 1)
 
-    def weights(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tuple[Params, Aux]]]:
-        encoding = {name: params[name] for name in ("front", "encoder", "branches")}
-        return encoding, lambda changed: ({**params, **changed}, aux)
-
     def _check_window(steps: int) -> None:
         if steps != length:
             advice = "sliding windows of that length" if steps > length else "series of that length"
@@ -163,7 +158,15 @@ def cost(
                 f"length: found {steps} steps, want the {length} that the season has weights for: {advice}"
             )
 
-    return Method(init, loss, encode, embed, layers=layers, last_of_windows=last_of_windows, weights=weights)
+    return Method(
+        init,
+        loss,
+        encode,
+        embed,
+        layers=layers,
+        last_of_windows=last_of_windows,
+        weights=own_parts("front", "encoder", "branches"),
+    )
 
 
 def _last_steps(array: Array, length: int) -> Array:

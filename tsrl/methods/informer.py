@@ -4,7 +4,6 @@ References: Zhou, Zhang, Peng, Zhang, Li, Xiong, Zhang (2021), Informer: Beyond 
 Time-Series Forecasting, arXiv 2012.07436.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -15,7 +14,7 @@ from tsrl.encoders.informer import Informer
 from tsrl.encoders.informer_decoder import InformerDecoder
 from tsrl.errors import InputError
 from tsrl.methods import supervised
-from tsrl.methods.backbone import Backbone, module_keys
+from tsrl.methods.backbone import Backbone, module_keys, own_parts
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params, max_over_time
 
 
@@ -118,8 +117,4 @@ def informer(
     def layers(params: Params, aux: Aux, batch: Batch) -> list[Array]:
         return backbone.layers(params, aux["stats"], batch)
 
-    def weights(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tuple[Params, Aux]]]:
-        own = {name: params[name] for name in ("front", "encoder")}
-        return own, lambda changed: ({**params, **changed}, aux)
-
-    return Method(init, loss, encode, embed, predict=predict, layers=layers, weights=weights)
+    return Method(init, loss, encode, embed, predict=predict, layers=layers, weights=own_parts("front", "encoder"))

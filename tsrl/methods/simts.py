@@ -6,7 +6,6 @@ takes the last: the code is followed, see `history_step`. Missing steps enter as
 in that code, where the front's bias stands for them.
 """
 
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
@@ -18,7 +17,7 @@ from tsrl import views
 from tsrl.encoders.layers import Linear
 from tsrl.errors import InputError
 from tsrl.losses.latent_prediction import hierarchical_latent_prediction, latent_prediction
-from tsrl.methods.backbone import Backbone
+from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
 
 # The first step that the released code draws.
@@ -137,15 +136,20 @@ def simts(
     def last_of_windows(params: Params, aux: Aux, batch: Batch, before: int, hide_last: bool) -> Array:
         return backbone.last_of_windows(params, batch, before, hide_last, aux["stats"])
 
-    def weights(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tuple[Params, Aux]]]:
-        encoding = {name: params[name] for name in ("front", "encoder")}
-        return encoding, lambda changed: ({**params, **changed}, aux)
-
     def rates(params: Params) -> Params:
         return {name: predictor_rate if name == "predictor" else 1.0 for name in params}
 
     shortcut = last_of_windows if hasattr(encoder, "last_of_windows") else None
-    return Method(init, loss, encode, embed, layers=layers, last_of_windows=shortcut, weights=weights, rates=rates)
+    return Method(
+        init,
+        loss,
+        encode,
+        embed,
+        layers=layers,
+        last_of_windows=shortcut,
+        weights=own_parts("front", "encoder"),
+        rates=rates,
+    )
 
 
 def predict_future(

@@ -5,7 +5,6 @@ Sequence Modeling, arXiv 1803.01271. The paper forecasts no long horizon; the he
 that of the TCN in the tables of later papers as far as they describe it.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -13,7 +12,7 @@ import jax
 
 from tsrl.encoders.layers import Linear
 from tsrl.methods import supervised
-from tsrl.methods.backbone import Backbone
+from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params, max_over_time
 
 
@@ -80,12 +79,17 @@ def tcn(
     def last_of_windows(params: Params, aux: Aux, batch: Batch, before: int, hide_last: bool) -> Array:
         return backbone.last_of_windows(params, batch, before, hide_last, aux["stats"])
 
-    def weights(params: Params, aux: Aux) -> tuple[Params, Callable[[Params], tuple[Params, Aux]]]:
-        own = {name: params[name] for name in ("front", "encoder")}
-        return own, lambda changed: ({**params, **changed}, aux)
-
     shortcut = last_of_windows if hasattr(encoder, "last_of_windows") else None
-    return Method(init, loss, encode, embed, predict=predict, layers=layers, last_of_windows=shortcut, weights=weights)
+    return Method(
+        init,
+        loss,
+        encode,
+        embed,
+        predict=predict,
+        layers=layers,
+        last_of_windows=shortcut,
+        weights=own_parts("front", "encoder"),
+    )
 
 
 def _last_step(array: Array) -> Array:

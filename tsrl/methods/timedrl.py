@@ -21,7 +21,7 @@ from tsrl.encoders.patch import PatchFront, patches
 from tsrl.errors import InputError
 from tsrl.losses.predictive import predictive_error
 from tsrl.losses.siamese import negative_cosine
-from tsrl.methods.backbone import Backbone, Stats
+from tsrl.methods.backbone import Backbone, Stats, own_parts
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params, WindowFeatures
 
 Instance = Literal["cls", "last", "gap", "all"]
@@ -219,7 +219,15 @@ def timedrl(
         features = z[:, 1:].reshape(*made.x.shape[:2], -1)
         return WindowFeatures(features, made.mean, made.scale)
 
-    return Method(init, loss, encode, embed, layers=layers, of_windows=of_windows if channel_independent else None)
+    return Method(
+        init,
+        loss,
+        encode,
+        embed,
+        layers=layers,
+        weights=own_parts("front", "encoder"),
+        of_windows=of_windows if channel_independent else None,
+    )
 
 
 def grouped(x: Array, channel_independent: bool) -> Array:

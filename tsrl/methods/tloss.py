@@ -17,7 +17,7 @@ from tsrl import views
 from tsrl.encoders.layers import Linear
 from tsrl.errors import InputError
 from tsrl.losses.triplet import logistic_triplet
-from tsrl.methods.backbone import Backbone
+from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
 
 Fields = dict[str, Array]
@@ -127,7 +127,7 @@ def tloss(
     def layers(params: Params, aux: Aux, batch: Batch) -> list[Array]:
         return backbone.layers(params, {}, batch)
 
-    return Method(init, loss, encode, embed, draw=draw, layers=layers)
+    return Method(init, loss, encode, embed, draw=draw, layers=layers, weights=own_parts("front", "encoder", "output"))
 
 
 def within(mask: Array) -> Array:

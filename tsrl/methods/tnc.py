@@ -14,7 +14,7 @@ from tsrl import parallel, views
 from tsrl.encoders.layers import Dropout, uniform_fan_in
 from tsrl.errors import InputError
 from tsrl.losses.neighbourhood import positive_unlabelled
-from tsrl.methods.backbone import Backbone
+from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.methods.tnc_neighbourhood import check_tests, draw_neighbourhoods
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params, Plan
 
@@ -164,7 +164,9 @@ def tnc(
     def layers(params: Params, aux: Aux, batch: Batch) -> list[Array]:
         return backbone.layers(params, aux["stats"], batch)
 
-    return Method(init, loss, encode, embed, before_epoch=before_epoch, layers=layers)
+    return Method(
+        init, loss, encode, embed, before_epoch=before_epoch, layers=layers, weights=own_parts("front", "encoder")
+    )
 
 
 def last(array: Array) -> Array:
