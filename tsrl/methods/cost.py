@@ -18,7 +18,7 @@ from jax import lax
 from tsrl import parallel
 from tsrl.encoders.disentangle import Disentangle
 from tsrl.errors import InputError
-from tsrl.methods.backbone import Backbone
+from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.methods.cost_contrast import Head, Parts, compared, contrast, draw_views, unit
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
 
