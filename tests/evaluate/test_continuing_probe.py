@@ -155,3 +155,21 @@ def test_wrong_input_is_refused(tmp_path):
         ContinuingProbe(Method(None, None, None, None), PROBE, X, X, SPLITS, HORIZONS, LOOK_BACK, (0,))
     with pytest.raises(InputError, match="found no heads of the probe after epoch 1"):
         make(tmp_path)(2, state(2))
+
+
+def test_a_probe_that_is_asked_to_stop_keeps_nothing_of_the_epoch(tmp_path):
+    asked = []
+
+    def stopping():
+        asked.append(len(asked))
+        return len(asked) > 3
+
+    probe = make(tmp_path)
+    assert probe(0, state(0)) is True
+    assert probe(1, state(1), stopping) is False
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["probe-0-0.npz"]
+    again, whole = make(tmp_path), make()
+    assert again(1, state(1))
+    for epoch in range(2):
+        whole(epoch, state(epoch))
+    assert again._load(0, None)["records"] == whole._load(0, None)["records"]

@@ -14,7 +14,7 @@ References: Chang et al. (2024), TimeDRL, arXiv 2312.04142; official code blacks
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -118,11 +118,22 @@ class ContinuingProbe:
         self._probe, self._splits, self._seeds, self._folder = probe, splits, list(seeds), folder
         self._held: dict[tuple[int, int], dict[str, Any]] = {}
 
-    def __call__(self, epoch: int, state: Any) -> None:
-        """Trains the heads on after epoch `epoch` of pre-training; `state` is that of all seeds."""
+    def __call__(self, epoch: int, state: Any, stopping: Callable[[], bool] = lambda: False) -> bool:
+        """Trains the heads on after epoch `epoch` of pre-training.
+
+        Args:
+          epoch: counted from 0.
+          state: of all seeds.
+          stopping: whether to give up; asked after every update.
+
+        Returns:
+          Whether all heads were trained and kept.
+        """
         for row, seed in enumerate(self._seeds):
             params, aux = jax.tree.map(lambda leaf, row=row: leaf[row], (state.params, state.aux))
-            self._train(epoch, seed, params, aux)
+            if not self._train(epoch, seed, params, aux, stopping):
+                return False
+        return True
 
     def forecasts(self, seed: int, selection: Selection, scale: np.ndarray | None) -> list[Forecast]:
         """The chosen pair of epochs for each horizon, with its scores on test.
@@ -142,7 +153,7 @@ class ContinuingProbe:
             found.append(Forecast(horizon, False, scores(np.array(own[best]["test"]), scale), at | chosen))
         return found
 
-    def _train(self, epoch: int, seed: int, params: Params, aux: Aux) -> None:
+    def _train(self, epoch: int, seed: int, params: Params, aux: Aux, stopping: Callable[[], bool]) -> bool:
         program, probe, horizons = self._program, self._probe, self._program.horizons
         key = jax.random.fold_in(jax.random.key(seed + 2**30), epoch)
         if epoch == 0:
@@ -161,6 +172,8 @@ class ContinuingProbe:
             rates = jnp.asarray([stoppers[horizon].rate if horizon in running else 0.0 for horizon in horizons])
             size = min(probe.batch_size, len(order))
             for batch in range(len(order) // size):
+                if stopping():
+                    return False
                 origins = jnp.asarray(order[batch * size : (batch + 1) * size])
                 step_key = jax.random.fold_in(key, number * len(order) + batch)
                 dropout = probe.dropout if number == 1 else 0.0
@@ -179,6 +192,7 @@ class ContinuingProbe:
             if not running:
                 break
         self._save(seed, epoch, {"heads": heads, "states": states, "stoppers": stoppers, "records": records})
+        return True
 
     def _file(self, seed: int, epoch: int) -> Path:
         assert self._folder is not None

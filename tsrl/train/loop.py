@@ -21,7 +21,7 @@ from tsrl.types import Batch, Method
 
 _MUST_BE_FINITE = ("loss", "grad_norm", "param_norm")
 Report = Callable[[int, dict[str, Any] | None, float], None]
-EveryEpoch = Callable[[int, State], None]
+EveryEpoch = Callable[[int, State, Callable[[], bool]], bool]
 
 
 class Fitted(NamedTuple):
@@ -82,9 +82,10 @@ def fit(
       report_every: updates between reports; losses are looked at then, not after every step.
       monitor: `(params, aux) -> {name: scalar}`, pure and jit-able, of one seed. It looks every `checkpoint_every`
         updates and after the last; the step's row holds its numbers as `health`. It cannot change the training.
-      every_epoch: each called as `(epoch, state)` after the last update of an epoch, counted from 0, with the state of
-        all seeds. They cannot change the training. A run that is taken up again calls them anew for an epoch if no
-        later checkpoint was saved, and always with the same state.
+      every_epoch: each called as `(epoch, state, stopping)` after the last update of an epoch, counted from 0, with the
+        state of all seeds; they cannot change the training. When `stopping()` says that a signal has come, one may
+        return False: that it has not finished. The run then ends at the checkpoint before. A run that is taken up again
+        calls them anew for an epoch if no later checkpoint was saved, and always with the same state.
       at_once: most updates in one call of the compiled program; default: 1 on CPUs, else 10. It changes no result.
       resident: whether the data set lives on the devices or is fed to them call by call, which changes no result;
         default: whether it takes at most a quarter of their memory; never for `Rows`. A method that plans its epochs is
@@ -156,9 +157,13 @@ def fit(
                 since = (now, run.step)
                 if report is not None:
                     report(run.step, history[-1], speed)
-            if ended is not None:
-                for call in every_epoch:
-                    call(ended, run.state)
+            if ended is not None and not all(call(ended, run.state, stop.requested) for call in every_epoch):
+                if checkpoints is not None and checkpoints.steps():
+                    run.restore(checkpoints)
+                else:
+                    run.start()
+                    run.step = 0
+                break
             if due and checkpoints is not None:
                 run.save(checkpoints)
         settle()

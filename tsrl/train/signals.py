@@ -16,6 +16,10 @@ class StopRequest:
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
 
+    def requested(self) -> bool:
+        """Whether one has come."""
+        return self.signal is not None
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
