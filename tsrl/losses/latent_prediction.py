@@ -1,7 +1,6 @@
 """SimTS's loss: how far predicted representations of future steps point away from the encoded ones."""
 
-import jax.numpy as jnp
-
+from tsrl.losses.siamese import negative_cosine
 from tsrl.types import Array
 
 
@@ -16,10 +15,9 @@ def latent_prediction(predicted: Array, encoded: Array) -> Array:
       `[B]`, the mean over steps, between -1 and 1.
 
     References: Zheng, Chen, Schürholz, Stockinger, Vogt (2023), SimTS: Rethinking Contrastive Representation Learning
-    for Time Series Forecasting, arXiv 2303.18205. A vector shorter than 1e-8 counts as that long, as in PyTorch.
+    for Time Series Forecasting, arXiv 2303.18205.
     """
-    lengths = [jnp.sqrt(jnp.maximum(jnp.sum(z * z, -1), 1e-16)) for z in (predicted, encoded)]
-    return -jnp.mean(jnp.sum(predicted * encoded, -1) / (lengths[0] * lengths[1]), -1)
+    return negative_cosine(predicted, encoded).mean(-1)
 
 
 def hierarchical_latent_prediction(predicted: Array, encoded: Array) -> Array:

@@ -18,11 +18,6 @@ def negative_cosine(predictions: Array, targets: Array) -> Array:
     References: Chen and He (2021), Exploring Simple Siamese Representation Learning, arXiv 2011.10566, equation 1. As
       PyTorch's `cosine_similarity`, each norm counts as at least 1e-8.
     """
-    lengths = [jnp.maximum(_norm(vectors), 1e-8) for vectors in (predictions, targets)]
+    # Under the root nothing is zero, which keeps the gradient finite.
+    lengths = [jnp.sqrt(jnp.maximum(jnp.square(vectors).sum(-1), 1e-16)) for vectors in (predictions, targets)]
     return -(predictions * targets).sum(-1) / (lengths[0] * lengths[1])
-
-
-def _norm(vectors: Array) -> Array:
-    # The norm has no gradient at zero; the maximum with 1e-8 has none of it there either.
-    squared = jnp.square(vectors).sum(-1)
-    return jnp.sqrt(jnp.where(squared > 0, squared, 1)) * (squared > 0)
