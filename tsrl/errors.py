@@ -24,3 +24,23 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     if close:
         return f"did you mean {', '.join(close)}?"
     return f"known: {', '.join(known)}" if len(known) <= _MOST_LISTED else f"{len(known)} names are known, none like it"
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Refuses what is no whole number, or below `least`.
+
+    Raises:
+      InputError: names the argument and what was found.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name}: found {value!r}, want a whole number from {least} up")
+
+
+def check_rate(name: str, value: float) -> None:
+    """Refuses what is no probability below 1.
+
+    Raises:
+      InputError: names the argument and what was found.
+    """
+    if not 0 <= value < 1:
+        raise InputError(f"{name}: found {value}, want 0 up to, but not, 1")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from tsrl.encoders.front import RawFront
 from tsrl.encoders.layers import CausalConv1d
-from tsrl.errors import InputError
+from tsrl.errors import check_whole
 from tsrl.types import Array
 
 
@@ -37,9 +37,7 @@ class CausalConv(nn.Module):
 
     def __post_init__(self) -> None:
         for name, least in (("width", 1), ("features", 1), ("depth", 0), ("kernel_size", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{name}: found {value!r}, want a whole number from {least} up")
+            check_whole(name, getattr(self, name), least)
         super().__post_init__()
 
     @nn.nowrap

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from tsrl.encoders.last_of_windows import last_of_windows
 from tsrl.encoders.layers import SameConv1d, gelu
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_whole
 from tsrl.types import Array
 
 
@@ -41,9 +41,7 @@ class DilatedConv(nn.Module):
 
     def __post_init__(self) -> None:
         for name, least in (("width", 1), ("features", 1), ("depth", 0), ("kernel_size", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{name}: found {value!r}, want a whole number from {least} up")
+            check_whole(name, getattr(self, name), least)
         if self.kernel_size % 2 == 0:
             raise InputError(f"kernel_size: found {self.kernel_size}, want an odd number")
         if self.products not in ("float32", "bfloat16"):

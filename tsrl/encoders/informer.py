@@ -13,7 +13,7 @@ from tsrl.encoders.attention import Attention, AttentionKind
 from tsrl.encoders.convolution import dilated_convolution
 from tsrl.encoders.front import RawFront
 from tsrl.encoders.layers import BatchNorm, Dropout, Linear, gelu, uniform_fan_in
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_rate, check_whole
 from tsrl.types import Array
 
 Activation = Literal["gelu", "relu"]
@@ -68,15 +68,13 @@ class Informer(nn.Module):
         least = {"width": 1, "heads": 1, "layers": 1, "feed_forward": 1, "factor": 1, "covariates": 0}
         for name, low in least.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or value < low:
-                raise InputError(f"{name}: found {value!r}, want a whole number from {low} up")
+            check_whole(name, value, low)
         if self.width % self.heads:
             raise InputError(f"width: found {self.width}, want a multiple of the {self.heads} heads")
         for name, choices in (("attention", ("prob", "full")), ("activation", ("gelu", "relu"))):
             if getattr(self, name) not in choices:
                 raise InputError(f"{name}: found {getattr(self, name)!r}, want {' or '.join(choices)}")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout: found {self.dropout}, want 0 up to, but not, 1")
+        check_rate("dropout", self.dropout)
         super().__post_init__()
 
     @property

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from tsrl.encoders.causal_mean import CausalMean
 from tsrl.encoders.layers import CausalConv1d, Dropout, Linear, gelu
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_rate, check_whole
 from tsrl.types import Array
 
 
@@ -59,14 +59,12 @@ class MultiScaleConv(nn.Module):
 
     def __post_init__(self) -> None:
         for name, value in [("width", self.width), ("features", self.features)]:
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name}: found {value!r}, want a whole number from 1 up")
+            check_whole(name, value, 1)
         # A list, as JSON has it, could not be told apart from others by hash.
         self.kernels = tuple(self.kernels)
         if not self.kernels or any(not isinstance(taps, int) or taps < 1 for taps in self.kernels):
             raise InputError(f"kernels: found {self.kernels!r}, want whole numbers from 1 up")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout: found {self.dropout!r}, want 0 up to, but not, 1")
+        check_rate("dropout", self.dropout)
         super().__post_init__()
 
     @nn.nowrap

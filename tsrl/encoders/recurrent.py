@@ -10,7 +10,7 @@ from jax import lax
 
 from tsrl.encoders.front import RawFront
 from tsrl.encoders.layers import Linear, uniform_fan_in
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_whole
 from tsrl.types import Array
 
 _GATES = {"gru": 3, "lstm": 4}
@@ -43,9 +43,7 @@ class Recurrent(nn.Module):
 
     def __post_init__(self) -> None:
         for name in ("width", "features", "layers"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name}: found {value!r}, want a whole number from 1 up")
+            check_whole(name, getattr(self, name), 1)
         if self.cell not in _GATES:
             raise InputError(f"cell: found {self.cell!r}, want gru or lstm")
         super().__post_init__()

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from tsrl.encoders.front import RawFront
 from tsrl.encoders.layers import CausalConv1d, Dropout
-from tsrl.errors import InputError
+from tsrl.errors import check_rate, check_whole
 from tsrl.types import Array
 
 
@@ -40,11 +40,8 @@ class TCN(nn.Module):
 
     def __post_init__(self) -> None:
         for name in ("width", "levels", "kernel_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name}: found {value!r}, want a whole number from 1 up")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout: found {self.dropout}, want 0 up to, but not, 1")
+            check_whole(name, getattr(self, name), 1)
+        check_rate("dropout", self.dropout)
         super().__post_init__()
 
     @nn.nowrap

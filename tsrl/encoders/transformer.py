@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from tsrl.encoders.layers import Dropout, Linear, gelu
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_rate, check_whole
 from tsrl.types import Array
 
 Position = Literal["none", "fixed", "learnable"]
@@ -50,16 +50,13 @@ class Transformer(nn.Module):
 
     def __post_init__(self) -> None:
         for name in ("width", "heads", "layers", "max_length"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name}: found {value!r}, want a whole number from 1 up")
+            check_whole(name, getattr(self, name), 1)
         for name, known in (("position", get_args(Position)), ("activation", get_args(Activation))):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: found {getattr(self, name)!r}, want one of {', '.join(known)}")
         if self.width % self.heads:
             raise InputError(f"heads: found {self.heads} for a width of {self.width}, want a divisor of it")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"dropout: found {self.dropout}, want 0 up to, but not, 1")
+        check_rate("dropout", self.dropout)
         if self.position == "fixed" and self.width % 2:
             raise InputError(f"width: found {self.width} with position fixed, want an even number")
         super().__post_init__()

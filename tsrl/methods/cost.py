@@ -17,7 +17,7 @@ from jax import lax
 
 from tsrl import parallel
 from tsrl.encoders.disentangle import Disentangle
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_rate
 from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.methods.cost_contrast import Head, Parts, compared, contrast, draw_views, unit
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
@@ -68,8 +68,7 @@ def cost(
         if count < least:
             raise InputError(f"{name}: found {count}, want at least {least}")
     for name, rate in [("dropout", dropout), ("momentum", momentum)]:
-        if not 0 <= rate < 1:
-            raise InputError(f"{name}: found {rate}, want 0 up to, but not, 1")
+        check_rate(name, rate)
     for name, value in [("alpha", alpha), ("sigma", sigma)]:
         if value < 0:
             raise InputError(f"{name}: found {value}, want 0 or more")

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from tsrl.encoders.informer import Informer
 from tsrl.encoders.informer_decoder import InformerDecoder
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_whole
 from tsrl.methods import supervised
 from tsrl.methods.backbone import Backbone, module_keys, own_parts
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params, max_over_time
@@ -54,8 +54,7 @@ def informer(
     """
     supervised.check_settings(horizon, covariates)
     for name, value, least in (("label_length", label_length, 0), ("decoder_layers", decoder_layers, 1)):
-        if not isinstance(value, int) or value < least:
-            raise InputError(f"{name}: found {value!r}, want a whole number from {least} up")
+        check_whole(name, value, least)
     like = encoder if isinstance(encoder, Informer) else Informer()
     if isinstance(encoder, Informer):
         if encoder.covariates not in (0, covariates):

@@ -15,7 +15,7 @@ from jax import lax
 
 from tsrl import views
 from tsrl.encoders.layers import Linear
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_rate
 from tsrl.losses.latent_prediction import hierarchical_latent_prediction, latent_prediction
 from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
@@ -92,8 +92,7 @@ def simts(
             raise InputError(f"{name}: found {count}, want at least {least}")
     if history_step not in ("random", "last"):
         raise InputError(f"history_step: found {history_step!r}, want random or last")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout: found {dropout}, want 0 up to, but not, 1")
+    check_rate("dropout", dropout)
     if predictor_rate < 0:
         raise InputError(f"predictor_rate: found {predictor_rate}, want 0 or more")
     backbone, predictor = Backbone(encoder, front, axis_name), Predictor(future)

@@ -2,15 +2,14 @@
 
 import jax.numpy as jnp
 
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_whole
 from tsrl.types import Array, Batch
 
 
 def check_settings(horizon: int, covariates: int) -> None:
     """Raises `InputError` for a horizon below 1 or a negative count of covariates."""
     for name, value, least in (("horizon", horizon, 1), ("covariates", covariates, 0)):
-        if not isinstance(value, int) or value < least:
-            raise InputError(f"{name}: found {value!r}, want a whole number from {least} up")
+        check_whole(name, value, least)
 
 
 def series(batch: Batch, covariates: int, method: str) -> Array:

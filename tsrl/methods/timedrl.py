@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from tsrl import parallel
 from tsrl.encoders.layers import BatchNorm, Dropout, Linear
 from tsrl.encoders.patch import PatchFront, patches
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_rate, check_whole
 from tsrl.losses.predictive import predictive_error
 from tsrl.losses.siamese import negative_cosine
 from tsrl.methods.backbone import Backbone, Stats, own_parts
@@ -111,8 +111,7 @@ def timedrl(
       `[B, N, G * D]`, `embed` the instance representation `[B, G * D]`.
     """
     for name, value in (("patch_len", patch_len), ("stride", stride), ("kernel_size", kernel_size)):
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{name}: found {value!r}, want a whole number from 1 up")
+        check_whole(name, value, 1)
     if stride > patch_len:
         raise InputError(f"stride: found {stride}, want at most patch_len, {patch_len}: steps between patches are lost")
     choices: tuple[tuple[str, str, Any], ...] = (("instance", instance, Instance), ("target", target, Target))
@@ -123,8 +122,7 @@ def timedrl(
         raise InputError(f"kernel_size: found {kernel_size}, want an odd number")
     if contrastive_weight < 0:
         raise InputError(f"contrastive_weight: found {contrastive_weight}, want 0 or more")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout: found {dropout}, want 0 up to, but not, 1")
+    check_rate("dropout", dropout)
     backbone = Backbone(encoder, PatchFront(encoder.width, kernel_size), axis_name)
     backbone.need_steps("timedrl")
     predictor = Predictor(dropout, axis_name)

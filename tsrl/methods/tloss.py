@@ -15,7 +15,7 @@ from jax import lax
 
 from tsrl import views
 from tsrl.encoders.layers import Linear
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_whole
 from tsrl.losses.triplet import logistic_triplet
 from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
@@ -73,8 +73,7 @@ def tloss(
     for name, count, least in [
         ("negatives", negatives, 1), ("compared_length", compared_length, 0), ("output", output, 1),
     ]:  # fmt: skip
-        if not isinstance(count, int) or count < least:
-            raise InputError(f"{name}: found {count!r}, want a whole number from {least} up")
+        check_whole(name, count, least)
     if negative_penalty < 0:
         raise InputError(f"negative_penalty: found {negative_penalty}, want 0 or more")
     backbone = Backbone(encoder, front, axis_name)

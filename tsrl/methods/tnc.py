@@ -12,7 +12,7 @@ import numpy as np
 
 from tsrl import parallel, views
 from tsrl.encoders.layers import Dropout, uniform_fan_in
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_rate, check_whole
 from tsrl.losses.neighbourhood import positive_unlabelled
 from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.methods.tnc_neighbourhood import check_tests, draw_neighbourhoods
@@ -73,12 +73,10 @@ def tnc(
       windows, the last of which ends with the series.
     """
     for name, count, least in [("window", window, 2), ("samples", samples, 1), ("anchors", anchors, 1)]:
-        if not isinstance(count, int) or count < least:
-            raise InputError(f"{name}: found {count!r}, want a whole number from {least} up")
+        check_whole(name, count, least)
     if not 0 <= weight <= 1:
         raise InputError(f"weight: found {weight}, want 0 to 1")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout: found {dropout}, want 0 up to, but not, 1")
+    check_rate("dropout", dropout)
     backbone = Backbone(encoder, front, axis_name)
     wanted = last if backbone.keeps_steps else None
     discriminator = Discriminator(dropout)

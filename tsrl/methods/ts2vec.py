@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from tsrl import parallel, views
 from tsrl.buckets import smallest_fitting, switch_loss
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_rate
 from tsrl.losses.hierarchical import hierarchical_contrastive
 from tsrl.methods.backbone import Backbone
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
@@ -73,8 +73,7 @@ def ts2vec(
     """
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha: found {alpha}, want 0 to 1")
-    if not 0 <= dropout < 1:
-        raise InputError(f"dropout: found {dropout}, want 0 up to, but not, 1")
+    check_rate("dropout", dropout)
     if temporal_unit < 0:
         raise InputError(f"temporal_unit: found {temporal_unit}, want 0 or more")
     backbone = Backbone(encoder, front, axis_name)
