@@ -19,7 +19,7 @@ from tsrl.encoders.causal_conv import CausalConv
 from tsrl.encoders.dilated_conv import DilatedConv
 from tsrl.encoders.front import LinearFront, RawFront, front_of
 from tsrl.encoders.informer import Informer
-from tsrl.encoders.multi_scale import MultiScaleConv
+from tsrl.encoders.multi_scale import MultiScaleConv, ProjectionFront
 from tsrl.encoders.recurrent import Recurrent
 from tsrl.encoders.tcn import TCN
 from tsrl.encoders.transformer import Transformer
@@ -42,6 +42,7 @@ __all__ = [
     "Informer",
     "LinearFront",
     "MultiScaleConv",
+    "ProjectionFront",
     "RawFront",
     "Recurrent",
     "Transformer",
