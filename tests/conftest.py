@@ -1,6 +1,7 @@
 """Two CPU devices, a shared compilation cache, and no data but what the project's own setting names."""
 
 import os
+from pathlib import Path
 
 # Most of a test's time is compiling programs that run once: the compiler's optimisations are left out. The tests that
 # start the main job as a process of its own compile as users do.
@@ -23,6 +24,19 @@ def _compilation_cache(pytestconfig):
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+
+
+# Linux lets a process have 65,530; each compiled program takes several.
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 20_000
+
+
+@pytest.fixture(autouse=True)
+def _few_programs():
+    """Forgets compiled programs before they use up what a process may map: a worker would crash."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,15 @@ def test_a_committed_result_is_a_report(path):
     report = json.loads(path.read_text())
     if report.get("kind") == "comparison":
         assert report["schema"] == SCHEMA
-        assert {f"ts2vec-{name}.json" for name in report["datasets"]} <= {file.name for file in FOLDER.iterdir()}
+        method = path.stem.partition("-")[0]
+        assert {f"{method}-{name}.json" for name in report["datasets"]} <= {file.name for file in FOLDER.iterdir()}
     else:
         check_report(report)
         # The controls of fine-tuning are the untrained encoder's.
         further = set() if report["task"] == "finetune" else {"control"}
-        assert {row["role"] for row in report["results"]} == {"method", "untrained"} | further
+        # A probe that follows the training has no untrained counterpart.
+        followed = {row["protocol"] for row in report["results"]} <= {"trained_probe", "control"}
+        untrained = set() if followed else {"untrained"}
+        assert {row["role"] for row in report["results"]} == {"method"} | untrained | further
     assert report["command"].startswith("python experiments/")
     assert not re.search(r"""["'= ]/\w""", path.read_text()), "an absolute path"
