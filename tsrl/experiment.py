@@ -57,8 +57,9 @@ def experiment(config: Config, command: str = "", reuse: bool = False) -> dict[s
     settings = evaluation_json(config) | {"controls": config.controls}
     if reuse and not config.overwrite and (held := _held(workdir, record, settings)):
         return held | {"workdir": str(workdir)}
+    # Made before anything is written: they refuse what does not fit them.
+    watchers = task.watchers(config, data, job, workdir) if task.watchers is not None else []
     with open_workdir(workdir, record, config.overwrite):
-        watchers = task.watchers(config, data, job, workdir) if task.watchers is not None else []
         fitted = run(job, workdir, config.quiet, [watcher.every_epoch for watcher in watchers])
         if fitted.stopped is not None:
             return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}

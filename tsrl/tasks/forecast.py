@@ -80,21 +80,20 @@ def load(config: Config) -> Series:
     calendar = calendar_covariates(data.time) if config.forecast.covariates else np.empty((len(data.values), 0))
     x = np.concatenate([calendar, data.values], -1).astype(np.float32)[: borders.test]
     series = Series(data, borders, x, calendar.shape[1], Scaler.of(x[None, : borders.train]))
-    asked = horizons(config, data)
-    horizon = getattr(config.method, "horizon", None)
+    asked, horizon = horizons(config, data), getattr(config.method, "horizon", None)
     if horizon is not None and asked != (horizon,):
         found = ", ".join(map(str, asked))
-        raise InputError(
-            f"forecast.horizons: found {found} for a model trained to forecast {horizon} steps; want one horizon and "
-            f"method.horizon the same"
-        )
+        want = "want one horizon and method.horizon the same"
+        raise InputError(f"forecast.horizons: found {found} for a model trained to forecast {horizon} steps; {want}")
+    window = look_back(config, data.name, borders.train)
+    if horizon is not None and config.train.window not in (0, window):
+        trained = f"a model trained on windows of {config.train.window}"
+        raise InputError(f"forecast.look_back: found {window} for {trained}; want the same")
     known = getattr(config.method, "covariates", series.covariates)
     if known != series.covariates:
-        raise InputError(
-            f"method.covariates: found {known} for series with {series.covariates} calendar covariates before the "
-            "values; want as many, see forecast.covariates"
-        )
-    sizes = {"context": context(config, borders.train), "look_back": look_back(config, data.name, borders.train)}
+        found = f"{known} for series with {series.covariates} calendar covariates before the values"
+        raise InputError(f"method.covariates: found {found}; want as many, see forecast.covariates")
+    sizes = {"context": context(config, borders.train), "look_back": window}
     for name, number in sizes.items():
         if not 1 <= number < borders.train:
             raise InputError(f"forecast.{name}: found {number}, want 1 to {borders.train - 1}, below the training part")
