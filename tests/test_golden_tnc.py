@@ -25,20 +25,23 @@ def represent(embedder, params, x):
 
 @pytest.mark.parametrize("case", cases("tnc_encoder"), ids=label)
 def test_golden_tnc_encoder(case):
-    embedder = embedder_from_torch("tnc", case.w)
+    embedder = embedder_from_torch("tnc", case.w, window=2)
     x = windows(case.arrays["in"]["x"])
+    # What stands for a series of one window, as for the window.
+    whole = embedder_from_torch("tnc", case.w, window=x.shape[1]).embed(x)
+    np.testing.assert_allclose(whole, represent(embedder, embedder.params, x), atol=1e-6)
     # The released encoder drops the axis of a batch of one.
     shape = case.out["z"].shape
     assert_close(represent(embedder, embedder.params, x).reshape(shape), case.out["z"], "z")
     loss = lambda p: (represent(embedder, p, x).reshape(shape) * case.arrays["in"]["cotangent"]).sum()  # noqa: E731
     gradient = jax.jit(jax.grad(loss))(embedder.params)
-    published = from_torch("tnc", case.starting("grad", "w."))
+    published = from_torch("tnc", case.starting("grad", "w."), window=2)
     assert_trees_close(gradient["encoder"], published["encoder"], "gradient")
 
 
 @pytest.mark.parametrize("case", cases("tnc_loss"), ids=label)
 def test_golden_tnc_loss(case):
-    embedder = embedder_from_torch("tnc", case.w)
+    embedder = embedder_from_torch("tnc", case.w, window=2)
     rows, count = case.arrays["in"]["x_p"].shape[:2]
     x_t, x_p, x_n = (windows(case.arrays["in"][name]) for name in ("x_t", "x_p", "x_n"))
     weight = case.setting("w")
@@ -62,7 +65,7 @@ def test_golden_tnc_loss(case):
     assert_close((np.mean(d_p > 0) + np.mean(d_n < 0)) / 2, case.out["accuracy"], "accuracy")
     repeated = jnp.repeat(x_t, count, 0)
     assert_close(repeated.swapaxes(1, 2), case.out["x_t_repeated"], "repeated")
-    assert_trees_close(gradient, from_torch("tnc", case.starting("grad", "w.")), "gradient")
+    assert_trees_close(gradient, from_torch("tnc", case.starting("grad", "w."), window=2), "gradient")
 
 
 @pytest.mark.parametrize("case", cases("tnc_neighbourhood"), ids=label)

@@ -174,8 +174,17 @@ def config_json(config: Config) -> dict[str, Any]:
     The data itself is recorded by a hash (`Dataset.fingerprint`), of the part and the columns that a task trains on by
     the settings here.
     """
+    forecast: dict[str, Any] = {"univariate": config.forecast.univariate, "split": config.forecast.split}
+    if "trained_probe" in config.forecast.protocols:
+        # Its heads are trained beside the encoder.
+        forecast["trained_probe"] = {
+            "probe": dataclasses.asdict(config.forecast.probe),
+            "horizons": None if config.forecast.horizons is None else list(config.forecast.horizons),
+            "look_back": config.forecast.look_back,
+            "covariates": config.forecast.covariates,
+        }
     parts: dict[str, dict[str, Any]] = {
-        "forecast": {"univariate": config.forecast.univariate, "split": config.forecast.split},
+        "forecast": forecast,
         "anomaly": {"train_fraction": config.anomaly.train_fraction, "difference": config.anomaly.difference},
         # The rest is in the store's fingerprint.
         "pretrain": {"scale": config.pretrain.scale},

@@ -3,7 +3,7 @@
 import math
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Integral, Real
@@ -34,7 +34,7 @@ from tsrl.train.optimizer import optimizer
 from tsrl.train.progress import progress_bar
 from tsrl.train.run import programs, trace
 from tsrl.train.state import State
-from tsrl.types import Batch, Method
+from tsrl.types import Aux, Batch, Method, Params, as_batch
 from tsrl.views import random_window
 
 
@@ -61,9 +61,21 @@ class Job:
     batch_size: int
 
     def method(self, axis_name: str | None) -> Method:
-        """The method, with batches cut to `max_train_length`."""
+        """The method, with batches cut to `max_train_length`, unless they are windows or it cuts out windows itself."""
         method = self.config.method.build(self.config.encoder, axis_name)
+        if method.cuts_windows or self.config.train.window:
+            return method
         return _windowed(method, self.config.train.max_train_length)
+
+    def check_window(self, represent: Callable[[Params, Aux, Batch], Any], steps: int) -> None:
+        """Traces a function of the method on a window of `steps` steps.
+
+        Raises:
+          InputError: the method's own, of a window that it cannot represent.
+        """
+        params, aux = jax.eval_shape(self.method(None).init, jax.random.key(0), for_init(self.data, resident=False))
+        window = as_batch(np.zeros((1, steps, self.channels), np.float32))
+        jax.eval_shape(represent, params, aux, window)
 
     def optimizer(self) -> optax.GradientTransformation:
         """The optimiser and its schedule, as `Train` says."""
@@ -251,6 +263,7 @@ def pretrain(
     learning_rate: float = 1e-3,
     weight_decay: float = 0.01,
     max_train_length: int = 3000,
+    train_window: int = 0,
     scale: bool = False,
     quiet: bool = True,
     **settings: Any,
@@ -268,6 +281,7 @@ def pretrain(
       learning_rate: AdamW's rate.
       weight_decay: AdamW's decay.
       max_train_length: longer series are cut.
+      train_window: train on windows of so many steps instead, from all starts; what supervised forecasters need.
       scale: standardise each channel with its mean and standard deviation over x; the model keeps them.
       quiet: no progress bar.
       **settings: the method's own.
@@ -285,6 +299,7 @@ def pretrain(
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         max_train_length=max_train_length,
+        window=train_window,
     )
     config = Config(method=options(method, **settings), encoder=encoder or ENCODER_OF[method](), train=train, seed=seed)
     scaler = None

@@ -141,6 +141,10 @@ class Method(NamedTuple):
       rates: `params -> ` a prefix of their tree with a factor of the learning rate for each part; None = 1 for all.
       of_windows: `(params, aux, batch) -> WindowFeatures`, what a linear map is to forecast each channel of a window
         from; None = the representations of its steps.
+      cuts_windows: whether the loss cuts windows out of whole series, at steps that the plan gives: batches are then
+        not cut to `max_train_length`.
+      check_data: raises InputError for a training set that `before_epoch` could not plan; called on the host before
+        anything is written.
     """
 
     init: Callable[[Key, Batch], tuple[Params, Aux]]
@@ -156,6 +160,8 @@ class Method(NamedTuple):
     weights: Callable[[Params, Aux], tuple[Params, Callable[[Params], tuple[Params, Aux]]]] = all_params
     rates: Callable[[Params], Any] | None = None
     of_windows: Callable[[Params, Aux, Batch], WindowFeatures] | None = None
+    cuts_windows: bool = False
+    check_data: Callable[[Batch], None] | None = None
 
 
 def as_batch(x: Any, *, mask: Any = None, target: Any = None, index: Any = None, on_host: bool = False) -> Batch:

@@ -80,8 +80,9 @@ def _check(workdir: Path, record: dict[str, Any], overwrite: bool) -> None:
 
 def _clear(workdir: Path) -> None:
     """Removes what a run writes; other files in the folder are the user's."""
-    if (workdir / "checkpoints").exists():
-        shutil.rmtree(workdir / "checkpoints")
+    for name in ("checkpoints", "probe"):
+        if (workdir / name).exists():
+            shutil.rmtree(workdir / name)
     for name in ("metrics.jsonl", "embeddings.npz", "report.json", "report.html"):
         (workdir / name).unlink(missing_ok=True)
 

@@ -34,7 +34,7 @@ def inputs(encoder, before, windows, rows=2, seed=0, missing=0.2):
     keys = jax.random.split(jax.random.key(seed), 3)
     h = jax.random.normal(keys[0], (rows, before + windows, encoder.width))
     mask = jax.random.bernoulli(keys[1], 1 - missing, h.shape[:2])
-    return encoder.init(keys[2], h, mask), h, mask
+    return jax.jit(encoder.init)(keys[2], h, mask), h, mask
 
 
 @pytest.mark.parametrize("hide_last", [False, True])

@@ -17,7 +17,7 @@ from tsrl.types import Method, WindowFeatures, as_batch
 STEPS, LOOK_BACK, HORIZONS = 160, 6, (2, 5)
 SPLITS = Splits(slice(0, 90), slice(90, 120), slice(120, 160))
 X = (np.random.default_rng(0).normal(size=(STEPS, 2)).cumsum(0) / 4).astype(np.float32)
-PROBE = Probe(learning_rate=0.02, weight_decay=0.1, schedule="decay", epochs=5, patience=2, batch_size=16)
+PROBE = Probe(learning_rate=0.02, weight_decay=0.1, schedule="halving", epochs=6, patience=2, batch_size=16)
 
 
 def of_windows(params, aux, batch):
@@ -79,9 +79,9 @@ def alone(horizon, epochs, seed=0):
             records.append((epoch + 1, number, *found))
             waited = 0 if found[0] <= best else waited + 1
             best, stopped = min(best, found[0]), stopped or waited >= PROBE.patience
-            rate = PROBE.learning_rate * (1 if number < 3 else 0.9 ** (number - 3))
             if stopped:
                 break
+            rate = PROBE.learning_rate * 0.5 ** (number - 1)
     return records
 
 
@@ -137,7 +137,7 @@ def test_resume_is_equal_and_an_epoch_may_come_twice(tmp_path):
         assert part._load(seed, None)["records"] == whole._load(seed, None)["records"]
         assert make(tmp_path).forecasts(seed, "validation", None) == whole.forecasts(seed, "validation", None)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
-        f"probe-{seed}-{epoch}.npz" for seed in (0, 3) for epoch in (1, 2)
+        f"probe-{seed}-{epoch}.npz" for seed in (0, 3) for epoch in (0, 1, 2)
     ]
 
 
@@ -173,3 +173,20 @@ def test_a_probe_that_is_asked_to_stop_keeps_nothing_of_the_epoch(tmp_path):
     for epoch in range(2):
         whole(epoch, state(epoch))
     assert again._load(0, None)["records"] == whole._load(0, None)["records"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"epochs": 0}, "forecast.probe.epochs: found 0, want a whole number from 1 up"),
+        ({"patience": 0}, "forecast.probe.patience: found 0"),
+        ({"batch_size": 0}, "forecast.probe.batch_size: found 0"),
+        ({"dropout": 1.5}, "forecast.probe.dropout: found 1.5"),
+        ({"learning_rate": -1.0}, "forecast.probe.learning_rate: found -1.0"),
+        ({"weight_decay": float("nan")}, "forecast.probe.weight_decay: found nan"),
+        ({"schedule": "cosine"}, "forecast.probe.schedule: found 'cosine', want one of constant, halving"),
+    ],
+)
+def test_settings_of_the_probe_are_checked(setting, message):
+    with pytest.raises(InputError, match=message):
+        replace(PROBE, **setting)

@@ -24,12 +24,15 @@ def tcn_weights(name="k2", outputs=6):
     return found | {name: value.astype(np.float32) for name, value in head.items()}
 
 
+LENGTHS = {"horizon": 24, "label_length": 48}
+
+
 def test_an_informer_is_read_with_its_sizes_and_statistics():
     weights = informer_weights()
     # What a released checkpoint holds beside its weights.
     weights["enc_embedding.position_embedding.pe"] = np.zeros((1, 64, 8), np.float32)
     weights["encoder.conv_layers.0.norm.num_batches_tracked"] = np.zeros((), np.int64)
-    model = embedder_from_torch("informer", weights)
+    model = embedder_from_torch("informer", weights, **LENGTHS)
     assert (model.encoder.width, model.encoder.layers, model.encoder.feed_forward) == (8, 2, 12)
     assert model.encoder.distil
     assert (model.options.covariates, model.options.decoder_layers, model.channels) == (4, 1, 6)
@@ -39,13 +42,24 @@ def test_an_informer_is_read_with_its_sizes_and_statistics():
     forecast = model.predict(x, np.ones((2, 24, 4), np.float32))
     assert forecast.shape == (2, 24, 2)
     weights["encoder.conv_layers.0.norm.running_var"] = 9 * weights["encoder.conv_layers.0.norm.running_var"]
-    other = embedder_from_torch("informer", weights).predict(x, np.ones((2, 24, 4), np.float32))
+    other = embedder_from_torch("informer", weights, **LENGTHS).predict(x, np.ones((2, 24, 4), np.float32))
     assert abs(other - forecast).max() > 1e-4
+
+
+def test_what_an_informers_weights_do_not_say_is_asked_for():
+    with pytest.raises(InputError, match="horizon: not given; the weights of informer do not say it"):
+        embedder_from_torch("informer", informer_weights())
+    model = embedder_from_torch(
+        "informer", informer_weights(), horizon=3, label_length=10, heads=2, factor=1, attention="full", mix=False
+    )
+    assert (model.encoder.heads, model.encoder.factor, model.encoder.attention) == (2, 1, "full")
+    assert (model.options.horizon, model.options.label_length, model.options.mix) == (3, 10, False)
+    assert model.predict(np.zeros((1, 10, 6)), np.ones((1, 3, 4))).shape == (1, 3, 2)
 
 
 def test_an_informer_without_distilling_keeps_steps():
     weights = {name: value for name, value in informer_weights().items() if "conv_layers" not in name}
-    model = embedder_from_torch("informer", weights)
+    model = embedder_from_torch("informer", weights, **LENGTHS)
     assert not model.encoder.distil
     assert not model.aux["stats"]
 
@@ -90,4 +104,4 @@ def without(weights, *parts):
 )
 def test_weights_that_do_not_fit_are_refused(method, make, message):
     with pytest.raises(InputError, match=message):
-        from_torch(method, make())
+        from_torch(method, make(), **(LENGTHS if method == "informer" else {}))

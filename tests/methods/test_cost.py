@@ -192,14 +192,16 @@ def test_other_encoders_work():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"length": 1}, "length: found 1, want at least 2"),
-        ({"longest_kernel": 0}, "longest_kernel: found 0, want at least 1"),
-        ({"queue": 0}, "queue: found 0, want at least 1"),
+        ({"length": 1}, "length: found 1, want a whole number from 2 up"),
+        ({"longest_kernel": 0}, "longest_kernel: found 0, want a whole"),
+        ({"queue": 0}, "queue: found 0, want a whole number from 1 up"),
+        ({"queue": 10.5}, r"queue: found 10\.5, want a whole"),
+        ({"sigma": float("nan")}, "sigma: found nan"),
         ({"dropout": 1}, "dropout: found 1, want 0 up to, but not, 1"),
         ({"momentum": 1.5}, "momentum: found 1.5"),
-        ({"alpha": -1}, "alpha: found -1, want 0 or more"),
+        ({"alpha": -1}, "alpha: found -1, want a finite number from 0 up"),
         ({"sigma": -1}, "sigma: found -1"),
-        ({"temperature": 0}, "temperature: found 0, want more than 0"),
+        ({"temperature": 0}, "temperature: found 0, want a finite number above 0"),
     ],
 )
 def test_wrong_settings_are_refused(wrong, message):

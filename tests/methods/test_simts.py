@@ -116,9 +116,10 @@ def test_other_encoders_work():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"history": 0}, "history: found 0, want at least 1"),
-        ({"future": 0}, "future: found 0, want at least 1"),
-        ({"future": 1, "hierarchical": True}, "future: found 1, want at least 2"),
+        ({"history": 0}, "history: found 0, want a whole number from 1 up"),
+        ({"future": 0}, "future: found 0, want a whole"),
+        ({"future": 1, "hierarchical": True}, "future: found 1, want a whole number from 2 up"),
+        ({"history": 10.5}, r"history: found 10\.5"),
         ({"history_step": "first"}, "history_step: found 'first', want random or last"),
         ({"dropout": 1}, "dropout: found 1, want 0 up to, but not, 1"),
         ({"predictor_rate": -1}, "predictor_rate: found -1, want 0 or more"),

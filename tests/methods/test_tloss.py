@@ -72,7 +72,7 @@ def test_the_loss_is_that_of_the_stretches_by_themselves():
     params, aux = METHOD.init(jax.random.key(0), as_batch(X))
     for x in (X, ragged()):
         batch = METHOD.draw(jax.random.key(1), as_batch(x), jnp.arange(4, 6))
-        drawn = draw_stretches(jax.random.key(2), batch, 0)
+        drawn = draw_stretches(jax.random.split(jax.random.key(2))[0], batch, 0)
         value, _ = METHOD.loss(params, aux, batch, jax.random.key(2))
         others = batch.extra["negatives"]["fields"]["x"]
 

@@ -1,5 +1,9 @@
 """TNC: where windows lie, what a series is, the plan of an epoch, settings."""
 
+import importlib
+import sys
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,10 +25,12 @@ from tsrl.methods.tnc_neighbourhood import (
     reach,
     unit_root_p,
 )
-from tsrl.pretraining import prepare
+from tsrl.pretraining import prepare, pretrain
 from tsrl.types import as_batch
 
 pytest.importorskip("statsmodels")
+# `tsrl.methods` has a factory of that name.
+tnc_module = importlib.import_module("tsrl.methods.tnc")
 ENCODER = Recurrent(width=4, features=3)
 METHOD = tnc(ENCODER, window=6, samples=3, anchors=2, dropout=0.0)
 RANDOM = np.random.default_rng(0)
@@ -38,9 +44,10 @@ def test_windows_lie_in_the_series_and_others_far_away(window, more, wide, data)
     centre = data.draw(st.integers(2 * window, steps - 2 * window))
     near = neighbours_of(centre, np.array([-9.0, -0.4, 0.0, 0.7, 9.0]), wide, window, steps)
     half = window // 2
-    assert ((near - half >= 0) & (near - half + window <= steps + window % 2)).all()
+    assert ((near - half >= 0) & (near - half + window <= steps)).all()
     low, high = others_range(centre, APART * wide * window, window, steps)
-    assert half <= low < high <= steps - half
+    assert half <= low < high
+    assert high - 1 - half + window <= steps
     if high - low > 1:
         # More than one choice: all of them are beyond the neighbourhood, on one side.
         far = np.arange(low, high)
@@ -118,6 +125,31 @@ def test_the_discriminator_learns_to_tell_neighbours():
     assert accuracy[0] < 0.7 < 0.8 < accuracy[-1]
 
 
+def test_without_the_library_of_the_tests_nothing_is_begun(monkeypatch):
+    monkeypatch.setitem(sys.modules, "statsmodels", None)
+    config = Config(method=options("tnc", window=6), encoder=ENCODER, train=Train(steps=1, batch_size=2))
+    with pytest.raises(InputError, match=r"pip install 'tsrl\[stationarity\]'"):
+        prepare(config, X, None)
+
+
+def test_longer_series_are_not_cut_since_the_plan_has_their_steps(monkeypatch):
+    seen = []
+    honest = tnc_module.views.take_crop
+
+    def spy(array, start, size):
+        jax.debug.callback(lambda start: seen.append((array.shape[1], np.asarray(start))), start)
+        return honest(array, start, size)
+
+    monkeypatch.setattr(tnc_module.views, "take_crop", spy)
+    x = RANDOM.normal(size=(3, 91, 1))
+    pretrain(x, "tnc", encoder=ENCODER, window=6, samples=3, steps=4, batch_size=3, max_train_length=90)
+    jax.effects_barrier()
+    assert seen
+    # 91 steps are too few for two sections: all of them are there, and no window begins beyond them.
+    assert {steps for steps, _ in seen} == {91}
+    assert max(starts.max() for _, starts in seen) <= 91 - 6
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -135,11 +167,12 @@ def test_wrong_settings_are_refused(changed, message):
 
 def test_windows_too_long_are_refused_before_training():
     config = Config(method=options("tnc", window=10), encoder=ENCODER, train=Train(steps=1, batch_size=2))
-    with pytest.raises(InputError, match="window: found 10 for series of 40 steps, want at most 9"):
+    with pytest.raises(InputError, match="window: found 10 for a series of 40 observed steps, want at most 9"):
         prepare(config, X, None)
     x = X.copy()
     x[2, 20:] = np.nan
+    x[3, 15:] = np.nan
+    with pytest.raises(InputError, match="window: found 6 for a series of 15 observed steps, want at most 3"):
+        prepare(replace(config, method=options("tnc", window=6)), x, None)
     params, aux = METHOD.init(jax.random.key(0), as_batch(X))
-    with pytest.raises(InputError, match="window: found 6 for a series of 20 observed steps, want at most 4"):
-        METHOD.before_epoch(params, aux, as_batch(x), jax.random.key(0))
     assert jnp.isfinite(METHOD.embed(params, aux, as_batch(x))).all()

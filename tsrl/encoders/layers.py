@@ -11,7 +11,7 @@ from jax import lax
 
 from tsrl import parallel
 from tsrl.encoders.convolution import NARROW, dilated_convolution, product
-from tsrl.types import Array
+from tsrl.types import Array, Key
 
 
 def uniform_fan_in(fan_in: int) -> nn.initializers.Initializer:
@@ -116,11 +116,30 @@ class CausalConv1d(nn.Module):
         return dilated_convolution(x, kernel, bias, self.dilation, causal=True)
 
 
-class Dropout(nn.Module):
-    """Zeroes elements with probability `rate` and scales the rest, when `apply` is given a "dropout" key.
+def drop(key: Key, x: Array, rate: float) -> Array:
+    """Zeroes elements with probability `rate` and scales the rest by `1 / (1 - rate)`.
 
-    A draw has 16 bits: the probability is exact to 1e-5, and one random number serves two elements. Unlike the draws of
-    views it does not follow a row from device to device.
+    A draw has 16 bits, so that the probability is exact to 1e-5, and a split's keys are taken as the random words: one
+    evaluation of the generator serves four elements, where `jax.random.bernoulli` spends one on each.
+
+    Args:
+      key: random key.
+      x: any shape.
+      rate: 0 up to, but not, 1.
+
+    Returns:
+      An array like `x`.
+    """
+    # Two words of a key: those of the "rbg" generators are four, the last two equal to the first.
+    drawn = jax.random.key_data(jax.random.split(key, -(-x.size // 4)))[:, :2]
+    draws = jnp.concatenate([half for word in drawn.T for half in (word & 0xFFFF, word >> 16)])[: x.size]
+    return jnp.where(draws.reshape(x.shape) >= round(rate * 2**16), x / (1 - rate), 0)
+
+
+class Dropout(nn.Module):
+    """`drop`, when `apply` is given a "dropout" key.
+
+    Unlike the draws of views these do not follow a row from device to device.
 
     Attributes:
       rate: 0 up to, but not, 1.
@@ -132,9 +151,7 @@ class Dropout(nn.Module):
     def __call__(self, x: Array) -> Array:
         if self.rate == 0 or not self.has_rng("dropout"):
             return x
-        bits = jax.random.bits(self.make_rng("dropout"), (-(-x.size // 2),), jnp.uint32)
-        draws = jnp.concatenate([bits & 0xFFFF, bits >> 16])[: x.size].reshape(x.shape)
-        return jnp.where(draws >= round(self.rate * 2**16), x / (1 - self.rate), 0)
+        return drop(self.make_rng("dropout"), x, self.rate)
 
 
 class BatchNorm(nn.Module):

@@ -7,7 +7,8 @@ part unless that is asked for.
 
 Kept from the released code: the rate's schedule starts anew after every epoch of pre-training, the first probe epoch of
 which still has the rate that was left; patience is shared, so that once it has run out every later epoch of
-pre-training gets one probe epoch; dropout acts on the head's input in the first probe epoch of each.
+pre-training gets one probe epoch, at the rate of the one that patience ran out in; dropout acts on the head's input in
+the first probe epoch of each.
 
 References: Chang et al. (2024), TimeDRL, arXiv 2312.04142; official code blacksnail789521/TimeDRL, `exp_forecasting`.
 """
@@ -23,11 +24,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_rate, check_whole
 from tsrl.evaluate.forecast_scores import Forecast, Selection, choose, scores
 from tsrl.evaluate.origins import Splits, check_series
 from tsrl.evaluate.probe_heads import Heads, Program, Target, errors, start, update
 from tsrl.types import Aux, Method, Params
+
+# Epochs of pre-training whose heads are kept.
+KEPT = 3
 
 # Factors of the learning rate after probe epoch e = 1, 2, ...
 _AFTER = {
@@ -50,6 +54,9 @@ class Probe:
       patience: probe epochs without a lower validation error, after which an epoch of pre-training gets only one.
       batch_size: windows.
       dropout: rate on the head's input, in the first probe epoch after an epoch of pre-training.
+
+    Raises:
+      InputError: a setting out of its range.
     """
 
     learning_rate: float = 1e-3
@@ -59,6 +66,16 @@ class Probe:
     patience: int = 5
     batch_size: int = 32
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "batch_size"):
+            check_whole(f"forecast.probe.{name}", getattr(self, name), 1)
+        check_rate("forecast.probe.dropout", self.dropout)
+        for name in ("learning_rate", "weight_decay"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise InputError(f"forecast.probe.{name}: found {getattr(self, name)}, want a finite number from 0 up")
+        if self.schedule not in _AFTER:
+            raise InputError(f"forecast.probe.schedule: found {self.schedule!r}, want one of {', '.join(_AFTER)}")
 
 
 class Stopper(NamedTuple):
@@ -200,8 +217,8 @@ class ContinuingProbe:
 
     def _save(self, seed: int, epoch: int, held: dict[str, Any]) -> None:
         self._held[seed, epoch] = held
-        # That of the epoch before is kept: a run that is resumed may have to go through this epoch again.
-        self._held.pop((seed, epoch - 2), None)
+        # A run that is resumed from the older of its two checkpoints goes through the last two epochs again.
+        self._held.pop((seed, epoch - KEPT), None)
         if self._folder is None:
             return
         leaves = jax.tree.leaves((held["heads"], held["states"]))
@@ -212,8 +229,8 @@ class ContinuingProbe:
         fresh = file.with_name("fresh.tmp.npz")
         np.savez(fresh, record=np.frombuffer(text.encode(), np.uint8), **arrays)  # type: ignore[arg-type]
         os.replace(fresh, file)
-        if epoch >= 2:
-            self._file(seed, epoch - 2).unlink(missing_ok=True)
+        if epoch >= KEPT:
+            self._file(seed, epoch - KEPT).unlink(missing_ok=True)
 
     def _load(self, seed: int, epoch: int | None) -> dict[str, Any]:
         """What was kept after an epoch; None = the last."""
@@ -239,4 +256,5 @@ class ContinuingProbe:
 def _stop(stopper: Stopper, error: float, patience: int, rate: float) -> Stopper:
     """The rule after one more probe epoch."""
     waited = 0 if error <= stopper.best else stopper.waited + 1
-    return Stopper(min(stopper.best, float(error)), waited, stopper.stopped or waited >= patience, rate)
+    stopped = stopper.stopped or waited >= patience
+    return Stopper(min(stopper.best, float(error)), waited, stopped, stopper.rate if stopped else rate)

@@ -1,7 +1,9 @@
 """The compiled part of a trained forecasting probe: one linear head per horizon on windows of a long series.
 
 The heads of all horizons are trained on the same batches, so that a window is represented once for all of them; each
-has an optimiser, a learning rate and a stopping rule of its own, and equals a head trained alone.
+has an optimiser, a learning rate and a stopping rule of its own, and equals a head trained alone on the same batches.
+These are drawn from the windows that the shortest horizon can be trained on; those whose targets would leave the
+training part count for nothing in a longer one.
 """
 
 from functools import partial

@@ -1,18 +1,35 @@
 """Informer's released model, encoder and decoder (zhouhaoyi/Informer2020)."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from tsrl.encoders import Informer
 from tsrl.errors import InputError
 from tsrl.interop.weights import Arrays, Converted, Weights
 
 
-def convert(arrays: Arrays) -> Converted:
-    """The weights of an `Informer`; arguments and errors as for `from_torch`.
+def convert(
+    arrays: Arrays,
+    *,
+    horizon: int,
+    label_length: int,
+    heads: int = 8,
+    factor: int = 5,
+    attention: Literal["prob", "full"] = "prob",
+    mix: bool = True,
+) -> Converted:
+    """The weights of an `Informer`; errors as for `from_torch`.
 
-    What the weights do not tell, such as heads, lengths and the kind of attention, is as published. The covariates, in
-    the order of the released time features, come before the values in our series.
+    The covariates, in the order of the released time features, come before the values in our series.
+
+    Args:
+      arrays: as for `from_torch`.
+      horizon: steps that it was trained to forecast; the weights say none of these, lengths differ by set and horizon.
+      label_length: last known values that the decoder starts from.
+      heads: of every attention.
+      factor: of ProbSparse attention, which takes that many times ln L queries and keys.
+      attention: of the encoder and of the decoder's own values.
+      mix: of the decoder's heads, see the method.
     """
     weights = Weights(arrays, "Informer")
     layers, decoder_layers = _count(weights, r"encoder\.attn_layers"), _count(weights, r"decoder\.layers")
@@ -21,7 +38,7 @@ def convert(arrays: Arrays) -> Converted:
     stats: dict[str, Any] = {}
     for layer in range(layers):
         theirs = f"encoder.attn_layers.{layer}"
-        encoder[f"layer_{layer}"] = attention(weights, f"{theirs}.attention")
+        encoder[f"layer_{layer}"] = projections(weights, f"{theirs}.attention")
         encoder |= _rest(weights, theirs, layer, norms=2)
         if distil and layer < layers - 1:
             encoder[f"distil_{layer}"], stats[f"distil_{layer}"] = distil_of(weights, f"encoder.conv_layers.{layer}")
@@ -29,26 +46,40 @@ def convert(arrays: Arrays) -> Converted:
     decoder: dict[str, Any] = {"embedding": _embedding(weights, "dec_embedding")}
     for layer in range(decoder_layers):
         theirs = f"decoder.layers.{layer}"
-        decoder[f"layer_{layer}_self"] = attention(weights, f"{theirs}.self_attention")
-        decoder[f"layer_{layer}_cross"] = attention(weights, f"{theirs}.cross_attention")
+        decoder[f"layer_{layer}_self"] = projections(weights, f"{theirs}.self_attention")
+        decoder[f"layer_{layer}_cross"] = projections(weights, f"{theirs}.cross_attention")
         decoder |= _rest(weights, theirs, layer, norms=3)
     decoder |= {"norm": norm(weights, "decoder.norm"), "values": weights.linear("projection")}
     weights.end()
     _, channels, width = encoder["embedding"]["values"]["kernel"].shape
     covariates = len(encoder["embedding"]["covariates"]["dense"]["kernel"])
     inner = encoder["feed_forward_0_0"]["dense"]["kernel"].shape[1]
-    module = Informer(width=width, layers=layers, feed_forward=inner, distil=distil)
+    module = Informer(
+        width=width,
+        layers=layers,
+        feed_forward=inner,
+        distil=distil,
+        heads=heads,
+        factor=factor,
+        attention=attention,
+    )
     return Converted(
         {"front": {}, "encoder": encoder, "decoder": decoder},
         module,
         covariates + channels,
-        length=48,
-        settings={"decoder_layers": decoder_layers, "covariates": covariates},
+        length=label_length,
+        settings={
+            "horizon": horizon,
+            "label_length": label_length,
+            "decoder_layers": decoder_layers,
+            "covariates": covariates,
+            "mix": mix,
+        },
         aux={"stats": {"encoder": stats}} if stats else {},
     )
 
 
-def attention(weights: Weights, name: str) -> dict[str, Any]:
+def projections(weights: Weights, name: str) -> dict[str, Any]:
     """The projections of an `AttentionLayer`."""
     return {part: weights.linear(f"{name}.{part}_projection") for part in ("query", "key", "value", "out")}
 

@@ -7,9 +7,13 @@ from tsrl.errors import InputError
 from tsrl.interop.weights import Arrays, Converted, Weights
 
 
-def convert(arrays: Arrays) -> Converted:
-    """The weights of an `RnnEncoder`, or of one as `encoder.` beside the discriminator as `disc.`. Errors as for
-    `from_torch`."""
+def convert(arrays: Arrays, *, window: int) -> Converted:
+    """The weights of an `RnnEncoder`, or of one as `encoder.` beside the discriminator as `disc.`.
+
+    Args:
+      arrays: as for `from_torch`, errors too.
+      window: steps of a window, of whose representations that of a series is the mean: the weights do not say it.
+    """
     prefix = "encoder." if any(name.startswith("encoder.") for name in arrays) else ""
     weights = Weights(arrays, "TNC's RnnEncoder")
     encoder: dict[str, Any] = {}
@@ -37,5 +41,5 @@ def convert(arrays: Arrays) -> Converted:
         cell="gru" if gates == 3 * width else "lstm",
         bidirectional=both,
     )
-    # The window is no matter of the weights; the smallest keeps any series long enough.
-    return Converted(params, module, len(encoder["block_0_forward_input"]), length=9, settings={"window": 2})
+    length = 4 * window + 1
+    return Converted(params, module, len(encoder["block_0_forward_input"]), length, settings={"window": window})

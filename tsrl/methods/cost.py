@@ -7,6 +7,7 @@ season. Not followed: that code zeroes missing steps in the input itself, so tha
 for observed zeros; here they are missing in every pass.
 """
 
+import math
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from jax import lax
 
 from tsrl import parallel
 from tsrl.encoders.disentangle import Disentangle
-from tsrl.errors import InputError, check_rate
+from tsrl.errors import InputError, check_rate, check_whole
 from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.methods.cost_contrast import Head, Parts, compared, contrast, draw_views, unit
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
@@ -65,15 +66,14 @@ def cost(
       season, "queue": [K, D / 2], "pointer": where the next key goes, "stats": batch statistics}`.
     """
     for name, count, least in [("length", length, 2), ("longest_kernel", longest_kernel, 1), ("queue", queue, 1)]:
-        if count < least:
-            raise InputError(f"{name}: found {count}, want at least {least}")
+        check_whole(name, count, least)
     for name, rate in [("dropout", dropout), ("momentum", momentum)]:
         check_rate(name, rate)
     for name, value in [("alpha", alpha), ("sigma", sigma)]:
-        if value < 0:
-            raise InputError(f"{name}: found {value}, want 0 or more")
-    if temperature <= 0:
-        raise InputError(f"temperature: found {temperature}, want more than 0")
+        if not 0 <= value < math.inf:
+            raise InputError(f"{name}: found {value}, want a finite number from 0 up")
+    if not 0 < temperature < math.inf:
+        raise InputError(f"temperature: found {temperature}, want a finite number above 0")
     backbone = Backbone(encoder, front, axis_name)
     backbone.need_steps("cost")
     kernels = tuple(2**i for i in range(longest_kernel.bit_length()))

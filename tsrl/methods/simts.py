@@ -15,7 +15,7 @@ from jax import lax
 
 from tsrl import views
 from tsrl.encoders.layers import Linear
-from tsrl.errors import InputError, check_rate
+from tsrl.errors import InputError, check_rate, check_whole
 from tsrl.losses.latent_prediction import hierarchical_latent_prediction, latent_prediction
 from tsrl.methods.backbone import Backbone, own_parts
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
@@ -88,8 +88,7 @@ def simts(
       A `Method` with `params = {"front", "encoder", "predictor"}` and `aux = {"stats": batch statistics}`.
     """
     for name, count, least in [("history", history, 1), ("future", future, 2 if hierarchical else 1)]:
-        if count < least:
-            raise InputError(f"{name}: found {count}, want at least {least}")
+        check_whole(name, count, least)
     if history_step not in ("random", "last"):
         raise InputError(f"history_step: found {history_step!r}, want random or last")
     check_rate("dropout", dropout)

@@ -110,8 +110,9 @@ def tloss(
         return batch.replace(extra={"negatives": others})  # type: ignore[attr-defined]
 
     def loss(params: Params, aux: Aux, batch: Batch, key: Key) -> tuple[Array, tuple[Aux, Metrics]]:
-        drawn = draw_stretches(key, batch, compared_length)
-        return triplet_loss(pooled, negative_penalty, params, batch, drawn, jax.random.fold_in(key, 1)), (aux, {})
+        draw_key, encoder_key = jax.random.split(key)
+        drawn = draw_stretches(draw_key, batch, compared_length)
+        return triplet_loss(pooled, negative_penalty, params, batch, drawn, encoder_key), (aux, {})
 
     def encode(params: Params, aux: Aux, batch: Batch) -> Encoded:
         z, _ = backbone(params, {}, batch.fields, batch.mask, within(batch.mask))

@@ -81,15 +81,18 @@ def tnc(
     wanted = last if backbone.keeps_steps else None
     discriminator = Discriminator(dropout)
 
-    def check(steps: int) -> None:
-        if steps <= 4 * window:
+    def check_data(data: Batch) -> None:
+        check_tests()
+        seen = np.asarray(data.mask)
+        # From the first observed step to the last.
+        spans = np.where(seen.any(1), seen.shape[1] - seen[:, ::-1].argmax(1) - seen.argmax(1), 0)
+        if spans.min() <= 4 * window:
             raise InputError(
-                f"window: found {window} for series of {steps} steps, want at most {(steps - 1) // 4}, so that an "
-                "anchor lies two windows from both ends"
+                f"window: found {window} for a series of {spans.min()} observed steps, want at most "
+                f"{max(spans.min() - 1, 0) // 4}, so that an anchor lies two windows from both ends"
             )
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:
-        check(batch.mask.shape[1])
         backbone_key, own_key = jax.random.split(key)
         fields = {name: value[:, :window] for name, value in batch.fields.items()}
         part = Batch(fields, batch.mask[:, :window], batch.index)
@@ -98,20 +101,14 @@ def tnc(
         return {**params, "discriminator": discriminator.init(own_key, z, z)["params"]}, {"stats": stats}
 
     def before_epoch(params: Params, aux: Aux, data: Batch, key: Key) -> Plan:
-        check_tests()
         random = np.random.default_rng(np.asarray(jax.random.key_data(key)))
         x = np.concatenate([np.asarray(v) for v in data.fields.values() if v.ndim == 3], -1)
         mask = np.asarray(data.mask)
         columns: dict[str, list[np.ndarray]] = {"anchors": [], "neighbours": [], "others": []}
         for row, seen in zip(x, mask, strict=True):
             places = np.flatnonzero(seen)
-            first, last = (places[0], places[-1] + 1) if len(places) else (0, 0)
-            if last - first <= 4 * window:
-                raise InputError(
-                    f"window: found {window} for a series of {last - first} observed steps, want at most "
-                    f"{max(last - first - 1, 0) // 4}"
-                )
-            drawn = draw_neighbourhoods(row[first:last], window, anchors, samples, random)
+            first = places[0]
+            drawn = draw_neighbourhoods(row[first : places[-1] + 1], window, anchors, samples, random)
             for name, centres in drawn._asdict().items():
                 columns[name].append(first + centres - window // 2)
         return Plan({name: np.stack(starts).astype(np.int32) for name, starts in columns.items()})
@@ -163,7 +160,15 @@ def tnc(
         return backbone.layers(params, aux["stats"], batch)
 
     return Method(
-        init, loss, encode, embed, before_epoch=before_epoch, layers=layers, weights=own_parts("front", "encoder")
+        init,
+        loss,
+        encode,
+        embed,
+        before_epoch=before_epoch,
+        layers=layers,
+        weights=own_parts("front", "encoder"),
+        cuts_windows=True,
+        check_data=check_data,
     )
 
 

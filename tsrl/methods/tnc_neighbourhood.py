@@ -105,7 +105,7 @@ def draw_neighbourhoods(
 def neighbours_of(centre: int, normal: np.ndarray, reach: int, window: int, steps: int) -> np.ndarray:
     """Centres of neighbours from standard normal draws, such that their windows lie in the series."""
     drawn = (centre + normal * reach * window).astype(int)
-    return np.clip(drawn, window // 2 + 1, steps - window // 2)
+    return np.clip(drawn, window // 2 + 1, steps - window + window // 2)
 
 
 def others_range(centre: int, delta: int, window: int, steps: int) -> tuple[int, int]:

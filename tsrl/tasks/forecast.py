@@ -207,9 +207,18 @@ def _of_test_windows(series: Series, embedder: Embedder, window: int) -> dict[st
 
 
 def watchers(config: Config, series: Series, job: Job, workdir: Path) -> list[Watcher]:
-    """The protocol `trained_probe`, if asked for."""
+    """The protocol `trained_probe`, if asked for. What the model cannot be scored on is refused."""
+    _check_windows(config, series, job)
     if "trained_probe" not in config.forecast.protocols:
         return []
+    epoch = job.steps_per_epoch
+    if job.steps < epoch:
+        raise InputError(f"train.steps: found {job.steps}, want at least an epoch for trained_probe, {epoch}")
+    if job.checkpoint_every > epoch or epoch % job.checkpoint_every:
+        raise InputError(
+            f"train.checkpoint_every: found {job.checkpoint_every}, want 0 for trained_probe, or a divisor of the "
+            f"{epoch} updates of an epoch: its heads are kept for the last epochs only"
+        )
     probe = ContinuingProbe(
         job.method(None),
         config.forecast.probe,
@@ -227,6 +236,26 @@ def watchers(config: Config, series: Series, job: Job, workdir: Path) -> list[Wa
         return _rows(source, "trained_probe", probe.forecasts(source.seed, config.selection, series.scale()))
 
     return [Watcher(probe, rows)]
+
+
+def _check_windows(config: Config, series: Series, job: Job) -> None:
+    """Traces what scoring will ask of the model."""
+    method, train = job.method(None), series.borders.train
+    sizes = {
+        "context": (context(config, train), ("last_step_ridge",), method.encode),
+        "look_back": (
+            look_back(config, series.data.name, train),
+            ("window_linear", "trained_probe"),
+            method.of_windows or method.encode,
+        ),
+    }
+    for name, (steps, protocols, represent) in sizes.items():
+        if method.predict is not None or not set(protocols) & set(config.forecast.protocols):
+            continue
+        try:
+            job.check_window(represent, steps)
+        except InputError as error:
+            raise InputError(f"forecast.{name}: found {steps}; {error}") from error
 
 
 def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:

@@ -218,5 +218,7 @@ def check(
     if isinstance(data, Rows) and not data.in_memory and len(seeds) > 1:
         # Every seed has an order of its own, and so needs other row groups in memory.
         raise InputError(f"seeds: found {len(seeds)} for a store, want 1: run its seeds in sequence")
+    if method.check_data is not None and isinstance(data, Batch):
+        method.check_data(data)
     if not resident:
         check_draw(method, data)
