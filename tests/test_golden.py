@@ -31,6 +31,8 @@ TESTED |= {"cost_fourier", "cost_encoder", "cost_loss", "cost_convert_coeff", "c
 TESTED |= {"tloss_encoder", "tloss_triplet"}  # in test_golden_tloss.py
 TESTED |= {"tnc_encoder", "tnc_loss", "tnc_neighbourhood"}  # in test_golden_tnc.py
 TESTED |= {"simts"}  # in test_golden_simts.py
+TESTED |= {"tstcc_augment", "tstcc_backbone", "tstcc_ntxent", "tstcc_tc"}  # in test_golden_tstcc.py
+TESTED |= {"byol_ults", "simclr_ults"}  # in test_golden_views.py
 
 
 def test_golden_files_are_all_tested():

@@ -8,6 +8,7 @@ from golden_files import assert_close, cases, label
 
 from tsrl.encoders.disentangle import Disentangle
 from tsrl.encoders.fourier import BandedFourier, coefficients
+from tsrl.encoders.heads import ProjectionHead
 from tsrl.evaluate.embed import encode_series
 from tsrl.interop import ts2vec
 from tsrl.interop.torch import embedder_from_torch, from_torch
@@ -15,7 +16,7 @@ from tsrl.interop.weights import Weights
 from tsrl.losses import instance_contrastive
 from tsrl.losses.frequency import amplitude_phase
 from tsrl.methods.backbone import Backbone
-from tsrl.methods.cost_contrast import Head, Parts, Views, compared, contrast
+from tsrl.methods.cost_contrast import Parts, Views, compared, contrast
 from tsrl.types import Batch, as_batch
 
 
@@ -53,7 +54,7 @@ def converted(arrays, kernels):
 
 def parts_of(case, module):
     kernels = tuple(int(taps) for taps in case.setting("kernels"))
-    return Parts(Backbone(module), Disentangle(case.setting("length"), kernels), Head())
+    return Parts(Backbone(module), Disentangle(case.setting("length"), kernels), ProjectionHead())
 
 
 def published_layout(tree, name):

@@ -16,29 +16,31 @@ ENCODER = {
     "DilatedConv": {"width": 8, "features": 8, "depth": 1},
     "Informer": {"width": 8, "heads": 2, "feed_forward": 8, "factor": 1},
     "MultiScaleConv": {"width": 8, "features": 8, "kernels": (1, 2)},
+    "PooledConv": {"width": 4, "features": 8, "kernel_size": 3},
     "Recurrent": {"width": 8, "features": 8},
     "TCN": {"width": 8, "levels": 2},
     "Transformer": {"width": 8, "heads": 2},
 }
 WINDOWS = Train(steps=1, batch_size=2, window=16)
+PLAIN = Train(steps=1, batch_size=2)
 METHOD = {
+    "byol": ({"hidden": 8, "output": 4}, PLAIN),
     "cost": ({"length": 16, "longest_kernel": 4, "queue": 8}, WINDOWS),
     "informer": ({"horizon": 3, "label_length": 4, "covariates": 1}, WINDOWS),
+    "simclr": ({"hidden": 8, "output": 4}, PLAIN),
     "simts": ({"history": 10, "future": 6}, WINDOWS),
     "tcn": ({"horizon": 3, "covariates": 1}, WINDOWS),
     "timedrl": ({"patch_len": 4, "stride": 4}, WINDOWS),
-    "tloss": ({"negatives": 2, "output": 6}, Train(steps=1, batch_size=2)),
-    "tnc": ({"window": 4, "samples": 2}, Train(steps=1, batch_size=2)),
-    "ts2vec": ({}, Train(steps=1, batch_size=2)),
+    "tloss": ({"negatives": 2, "output": 6}, PLAIN),
+    "tnc": ({"window": 4, "samples": 2}, PLAIN),
+    "ts2vec": ({}, PLAIN),
+    "tstcc": ({"future": 2, "context": 8}, PLAIN),
 }
 SHORTENS = "which shortens the series"
 REFUSED = {
-    ("cost", "Informer"): SHORTENS,
-    ("simts", "Informer"): SHORTENS,
-    ("tcn", "Informer"): SHORTENS,
-    ("timedrl", "Informer"): SHORTENS,
-    ("tloss", "Informer"): SHORTENS,
-    ("ts2vec", "Informer"): SHORTENS,
+    (method, encoder): SHORTENS
+    for method in ("cost", "simts", "tcn", "timedrl", "tloss", "ts2vec")
+    for encoder in ("Informer", "PooledConv")
 }
 X = np.random.default_rng(0).normal(size=(3, 24, 2)).astype(np.float32).cumsum(1)
 
@@ -57,7 +59,7 @@ def test_a_method_with_an_encoder(method, encoder):
         with pytest.raises(InputError, match=reason):
             prepare(config, X, None)
         return
-    # `prepare` traces the whole training step, gradient and update included.
+    # `prepare` traces the whole training step, gradient and update included, but of methods that plan their epochs.
     model = untrained(prepare(config, X, None), 0)
     windows = X[:, : train.window or 24]
     z, one = model.encode(windows), model.embed(windows)

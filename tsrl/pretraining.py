@@ -1,12 +1,10 @@
 """From an array to a trained model: what the command line, the experiments and `tsrl.pretrain` share."""
 
-import math
-import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from tsrl.evaluate.health import monitored_rows, training_monitor
 from tsrl.examples import rows_of, whole_series, windows
 from tsrl.methods import ENCODER_OF
 from tsrl.parallel import AXIS
+from tsrl.settings import check_train
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices
 from tsrl.train.feed import Rows, count_of, fits, for_init
@@ -32,7 +31,7 @@ from tsrl.train.loop import EveryEpoch, Fitted, check, fit
 from tsrl.train.metrics import MetricsFile
 from tsrl.train.optimizer import optimizer
 from tsrl.train.progress import progress_bar
-from tsrl.train.run import programs, trace
+from tsrl.train.run import enable_compilation_cache, programs, trace
 from tsrl.train.state import State
 from tsrl.types import Aux, Batch, Method, Params, as_batch
 from tsrl.views import random_window
@@ -89,6 +88,7 @@ class Job:
             self.steps,
             self.steps_per_epoch,
             self.method(None).rates,
+            train.beta2,
         )
 
     @property
@@ -124,38 +124,19 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
       InputError: wrong input or settings that do not fit it.
     """
     train = config.train
-    for name, number, least in [
-        ("seed", config.seed, 0),
-        ("seeds", config.seeds, 1),
-        ("train.batch_size", train.batch_size, 1),
-        ("train.steps", 1 if train.steps is None else train.steps, 1),
-        ("train.epochs", 1 if train.epochs is None else train.epochs, 1),
-        ("train.checkpoint_every", train.checkpoint_every, 0),
-        ("train.window", train.window, 0),
-        ("train.window_step", train.window_step, 1),
-        ("train.max_train_length", train.max_train_length, 2),
-    ]:
+    check_train(train)
+    for name, number, least in (("seed", config.seed, 0), ("seeds", config.seeds, 1)):
         if not isinstance(number, Integral) or number < least:
             raise InputError(f"{name}: found {number!r}, want a whole number from {least} up")
     if config.seed + config.seeds > 2**32:
         raise InputError(f"seed: found {config.seed}, want all seeds below {2**32}")
-    if train.steps is not None and train.epochs is not None:
-        raise InputError(f"train.epochs: found {train.epochs} beside train.steps {train.steps}, want one of them")
-    for name, rate in [
-        ("train.learning_rate", train.learning_rate),
-        ("train.weight_decay", train.weight_decay),
-        ("train.momentum", train.momentum),
-    ]:
-        if not isinstance(rate, Real) or not 0 <= rate < math.inf:
-            raise InputError(f"{name}: found {rate!r}, want a finite number from 0 up")
     if not isinstance(config.encoder, nn.Module):
         raise InputError(f"encoder: found {config.encoder!r}, want a module of tsrl.encoders")
-    data: Batch | Rows
     if isinstance(x, Store):
         if train.window or train.fill_batch:
             raise InputError("train.window, train.fill_batch: found one for a store, want neither")
         size, length, channels = len(x) * x.length * x.channels, x.length, x.channels
-        data = rows_of(x, scaler)
+        data: Batch | Rows = rows_of(x, scaler)
     else:
         x = check_series(x)
         size, channels = x.size, x.shape[2]
@@ -240,16 +221,6 @@ def untrained(job: Job, seed: int) -> Embedder:
 def _embedder(job: Job, state: State) -> Embedder:
     config = job.config
     return Embedder(config.method, config.encoder, state.params, state.aux, job.channels, job.scaler, job.length)
-
-
-def enable_compilation_cache() -> None:
-    """Keeps compiled programs in the user's cache folder, so that only the first run of a shape compiles it.
-
-    `JAX_COMPILATION_CACHE_DIR` names another folder, `JAX_ENABLE_COMPILATION_CACHE=false` turns it off.
-    """
-    if jax.config.values["jax_compilation_cache_dir"] is None:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(home / "tsrl" / "jax"))
 
 
 def pretrain(

@@ -1,9 +1,12 @@
 """The parts of a run's configuration: how a method is trained, and the settings of each task."""
 
+import math
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Literal
 
 from tsrl.data.dataset import Split
+from tsrl.errors import InputError, check_rate
 from tsrl.evaluate.continuing_probe import Probe
 
 
@@ -20,6 +23,7 @@ class Train:
       learning_rate: before the schedule.
       weight_decay: on all parameters; decoupled for adamw, added to the gradient for adam and sgd.
       momentum: of sgd.
+      beta2: decay of the average of squared gradients, of adamw and adam.
       schedule: of the learning rate. cosine: to 0 over all updates. The others go by epochs e = 0, 1, 2, ... and leave
         the first alone: halving: 0.5^(e-1); decay: 1, 1, 1, then 0.9^(e-3); warmup: (e+1)/5 up to 1, then 0.9^(e-5).
       window: examples are the windows of this many steps; 0 = the series, or sections of them.
@@ -36,11 +40,38 @@ class Train:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     momentum: float = 0.0
+    beta2: float = 0.999
     schedule: Literal["constant", "cosine", "halving", "decay", "warmup"] = "constant"
     window: int = 0
     window_step: int = 1
     max_train_length: int = 3000
     checkpoint_every: int = 100
+
+
+def check_train(train: Train) -> None:
+    """Refuses settings out of their range.
+
+    Raises:
+      InputError: names the setting, what was found and what is wanted.
+    """
+    for name, number, least in [
+        ("batch_size", train.batch_size, 1),
+        ("steps", 1 if train.steps is None else train.steps, 1),
+        ("epochs", 1 if train.epochs is None else train.epochs, 1),
+        ("checkpoint_every", train.checkpoint_every, 0),
+        ("window", train.window, 0),
+        ("window_step", train.window_step, 1),
+        ("max_train_length", train.max_train_length, 2),
+    ]:
+        if not isinstance(number, Integral) or number < least:
+            raise InputError(f"train.{name}: found {number!r}, want a whole number from {least} up")
+    if train.steps is not None and train.epochs is not None:
+        raise InputError(f"train.epochs: found {train.epochs} beside train.steps {train.steps}, want one of them")
+    for name in ("learning_rate", "weight_decay", "momentum"):
+        rate = getattr(train, name)
+        if not isinstance(rate, Real) or not 0 <= float(rate) < math.inf:
+            raise InputError(f"train.{name}: found {rate!r}, want a finite number from 0 up")
+    check_rate("train.beta2", train.beta2)
 
 
 @dataclass(frozen=True)

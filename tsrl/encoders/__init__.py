@@ -20,6 +20,7 @@ from tsrl.encoders.dilated_conv import DilatedConv
 from tsrl.encoders.front import LinearFront, RawFront, front_of
 from tsrl.encoders.informer import Informer
 from tsrl.encoders.multi_scale import MultiScaleConv, ProjectionFront
+from tsrl.encoders.pooled_conv import PooledConv
 from tsrl.encoders.recurrent import Recurrent
 from tsrl.encoders.tcn import TCN
 from tsrl.encoders.transformer import Transformer
@@ -29,6 +30,7 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "DilatedConv": DilatedConv,
     "Informer": Informer,
     "MultiScaleConv": MultiScaleConv,
+    "PooledConv": PooledConv,
     "Recurrent": Recurrent,
     "TCN": TCN,
     "Transformer": Transformer,
@@ -42,6 +44,7 @@ __all__ = [
     "Informer",
     "LinearFront",
     "MultiScaleConv",
+    "PooledConv",
     "ProjectionFront",
     "RawFront",
     "Recurrent",

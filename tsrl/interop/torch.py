@@ -11,7 +11,7 @@ import numpy as np
 from tsrl.config import options
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError, nearest
-from tsrl.interop import cost, informer, simts, tcn, timedrl, tloss, tnc, ts2vec
+from tsrl.interop import cost, informer, simts, tcn, timedrl, tloss, tnc, ts2vec, tstcc
 from tsrl.interop.weights import Arrays, Converted, check_shapes
 from tsrl.types import as_batch
 
@@ -20,7 +20,7 @@ def from_torch(method: str, source: Arrays | Path | str, **known: Any) -> dict[s
     """Maps a released checkpoint's weights to our parameters.
 
     Args:
-      method: one of cost, informer, simts, tcn, timedrl, tloss, tnc, ts2vec.
+      method: one of cost, informer, simts, tcn, timedrl, tloss, tnc, ts2vec, tstcc.
       source: name -> array, or a file: .npz, .safetensors, or a torch file (.pt, .pth, .pkl; needs torch >= 2.6, is
         read with `weights_only=True`). A leading "module." of every name, as torch's AveragedModel adds, is ignored.
       **known: what the weights do not say, see the `convert` of `tsrl.interop.METHOD`.
@@ -43,7 +43,17 @@ def embedder_from_torch(method: str, source: Arrays | Path | str, **known: Any) 
     # What is no weight, such as a queue, stays as `init` makes it.
     params, aux = jax.jit(made.init)(jax.random.key(0), example)
     params, aux = made.weights(params, aux)[1](found.params)
-    return Embedder(chosen, found.encoder, params, {**aux, **found.aux}, found.channels, length=found.length)
+    return Embedder(chosen, found.encoder, params, _merged(aux, found.aux), found.channels, length=found.length)
+
+
+def _merged(made: Any, found: Mapping[str, Any]) -> Any:
+    """A tree with the parts that a checkpoint holds in their places."""
+    if not isinstance(made, Mapping):
+        return found
+    return {
+        **made,
+        **{name: _merged(made.get(name), own) if isinstance(own, Mapping) else own for name, own in found.items()},
+    }
 
 
 def _converted(method: str, source: Arrays | Path | str, known: dict[str, Any]) -> Converted:
@@ -108,4 +118,5 @@ _CONVERTERS: dict[str, Callable[..., Converted]] = {
     "tloss": tloss.convert,
     "tnc": tnc.convert,
     "ts2vec": ts2vec.convert,
+    "tstcc": tstcc.convert,
 }

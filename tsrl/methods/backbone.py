@@ -1,7 +1,7 @@
 """A front and an encoder as pure functions: what every method trains, whatever the encoder."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 import flax.linen as nn
 import jax
@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from tsrl import parallel
 from tsrl.encoders import front_of
 from tsrl.errors import InputError
-from tsrl.types import Array, Aux, Batch, Encoded, Key, Params
+from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params, max_over_time
 
 Stats = Any
+Pooling = Literal["flatten", "mean", "max"]
 
 
 class Backbone:
@@ -109,6 +110,11 @@ class Backbone:
         mask = jnp.broadcast_to(batch.mask.any(1, keepdims=True), z.shape[:2])
         return Encoded(z, jnp.full(z.shape[1], steps - 1), mask)
 
+    def pooled(self, params: Params, stats: Stats, batch: Batch, pooling: Pooling) -> Array:
+        """What `Method.embed` gives where a series is its steps, pooled: in evaluation, `[B, D']`."""
+        z, _ = self(params, stats, batch.fields, batch.mask)
+        return pooled(z, batch.mask, pooling)
+
     def layers(self, params: Params, stats: Stats, batch: Batch) -> list[Array]:
         """What `Method.layers` gives: the output of every block that the encoder sows, or its only one."""
         h, _ = self._apply("front", self.front, params, stats, None, batch.fields)
@@ -124,6 +130,56 @@ class Backbone:
         variables = {"params": params["encoder"]}
         z: Any = self.encoder.apply(variables, h, batch.mask, before, hide_last=hide_last, method="last_of_windows")
         return z
+
+
+def pooled_method(
+    backbone: Backbone,
+    pooling: Pooling,
+    init: Callable[[Key, Batch], tuple[Params, Aux]],
+    loss: Callable[[Params, Aux, Batch, Key], tuple[Array, tuple[Aux, Metrics]]],
+    **more: Any,
+) -> Method:
+    """A method whose `aux` has "stats" and whose series are its steps, pooled.
+
+    Args:
+      backbone: what encodes.
+      pooling: see `pooled`.
+      init: of the method.
+      loss: of the method.
+      **more: other entries of `Method`.
+    """
+    return Method(
+        init,
+        loss,
+        encode=lambda params, aux, batch: backbone.encoded(params, aux["stats"], batch),
+        embed=lambda params, aux, batch: backbone.pooled(params, aux["stats"], batch, pooling),
+        layers=lambda params, aux, batch: backbone.layers(params, aux["stats"], batch),
+        weights=own_parts("front", "encoder"),
+        **more,
+    )
+
+
+def check_pooling(pooling: str) -> None:
+    """Refuses what is no way to pool."""
+    if pooling not in get_args(Pooling):
+        raise InputError(f"pooling: found {pooling!r}, want one of {', '.join(get_args(Pooling))}")
+
+
+def pooled(z: Array, mask: Array, pooling: Pooling) -> Array:
+    """A series of its steps' representations.
+
+    Args:
+      z: `[B, S, D]`.
+      mask: `[B, T]` bool, observed steps; where S is not T all representations of a row with any count.
+      pooling: all of them side by side, `[B, S * D]`, where missing ones count as they are; or the mean or the maximum
+        of the observed ones, `[B, D]`, zeros for a row without any.
+    """
+    if pooling == "flatten":
+        return z.reshape(len(z), -1)
+    seen = mask if mask.shape[1] == z.shape[1] else jnp.broadcast_to(mask.any(1, keepdims=True), z.shape[:2])
+    if pooling == "max":
+        return max_over_time(Encoded(z, jnp.arange(z.shape[1]), seen))
+    return jnp.where(seen[..., None], z, 0).sum(1) / jnp.maximum(seen.sum(1), 1)[:, None]
 
 
 def module_keys(key: Key, place: int, axis_name: str | None) -> dict[str, Key]:

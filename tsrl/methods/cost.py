@@ -18,9 +18,11 @@ from jax import lax
 
 from tsrl import parallel
 from tsrl.encoders.disentangle import Disentangle
+from tsrl.encoders.heads import ProjectionHead
 from tsrl.errors import InputError, check_rate, check_whole
+from tsrl.losses.nt_xent import unit
 from tsrl.methods.backbone import Backbone, own_parts
-from tsrl.methods.cost_contrast import Head, Parts, compared, contrast, draw_views, unit
+from tsrl.methods.cost_contrast import Parts, compared, contrast, draw_views
 from tsrl.types import Array, Aux, Batch, Encoded, Key, Method, Metrics, Params
 
 # Windows that are encoded at a time in `last_of_windows`: keeps the widest array at 16 MB for the published sizes.
@@ -77,7 +79,7 @@ def cost(
     backbone = Backbone(encoder, front, axis_name)
     backbone.need_steps("cost")
     kernels = tuple(2**i for i in range(longest_kernel.bit_length()))
-    parts = Parts(backbone, Disentangle(length, kernels), Head())
+    parts = Parts(backbone, Disentangle(length, kernels), ProjectionHead())
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:
         backbone_key, branches_key, head_key, queue_key = jax.random.split(key, 4)

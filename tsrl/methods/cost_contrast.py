@@ -14,9 +14,9 @@ from jax import lax
 from tsrl import parallel, views
 from tsrl.encoders.disentangle import Disentangle
 from tsrl.encoders.fourier import coefficients
-from tsrl.encoders.layers import Linear
 from tsrl.losses import instance_contrastive
 from tsrl.losses.frequency import amplitude_phase
+from tsrl.losses.nt_xent import unit
 from tsrl.losses.queue import queue_contrastive
 from tsrl.methods.backbone import Backbone
 from tsrl.types import Array, Aux, Batch, Key, Metrics, Params
@@ -48,15 +48,6 @@ class Parts(NamedTuple):
     backbone: Backbone
     branches: Disentangle
     head: nn.Module
-
-
-class Head(nn.Module):
-    """What the trend passes before it is contrasted: two layers as wide as the input."""
-
-    @nn.compact
-    def __call__(self, z: Array) -> Array:
-        width = z.shape[-1]
-        return Linear(width, name="linear_1")(nn.relu(Linear(width, name="linear_0")(z)))
 
 
 def draw_views(key: Key, batch: Batch, sigma: float, dropout: bool) -> Views:
@@ -159,8 +150,3 @@ def contrast(
 def compared(params: Params) -> Params:
     """The parameters that make queries and keys."""
     return {**params, "branches": {"trend": params["branches"]["trend"]}}
-
-
-def unit(z: Array) -> Array:
-    """`[..., D]` at length 1; gradients of zeros are finite."""
-    return z / jnp.sqrt(jnp.maximum(jnp.sum(z * z, -1, keepdims=True), 1e-24))

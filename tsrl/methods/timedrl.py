@@ -5,7 +5,8 @@ of [CLS] to agree with that of the other pass. Nothing is masked and nothing aug
 
 References: Chang, Chan, Wang, Peng, Chen (2024), TimeDRL: Disentangled Representation Learning for Multivariate
 Time-Series, arXiv 2312.04142. The released code predicts the patches of the series as it was given, although the
-encoder sees the instance-normalised one; it is followed, see `target`.
+encoder sees the instance-normalised one; it is followed, see `target`. Not followed: half precision, and the end of
+pre-training after five epochs without a lower training loss.
 """
 
 from collections.abc import Callable

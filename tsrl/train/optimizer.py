@@ -52,6 +52,7 @@ def optimizer(
     steps: int,
     steps_per_epoch: int,
     rates: Callable[[Params], Any] | None = None,
+    beta2: float = 0.999,
 ) -> optax.GradientTransformation:
     """An optimiser with PyTorch's defaults.
 
@@ -64,10 +65,11 @@ def optimizer(
       steps: updates in all.
       steps_per_epoch: updates in an epoch.
       rates: see `Method.rates`.
+      beta2: decay of the average of squared gradients, of "adamw" and "adam".
     """
     # What the schedule does not depend on must not tell two optimisers apart.
     sizes = (0, 0) if schedule_name == "constant" else (steps, 0 if schedule_name == "cosine" else steps_per_epoch)
-    return _optimizer(name, rate, weight_decay, momentum, schedule_name, *sizes, rates)
+    return _optimizer(name, rate, weight_decay, momentum, schedule_name, *sizes, rates, beta2)
 
 
 # Equal arguments give the very same functions, so that what is traced and compiled for one run serves all.
@@ -81,12 +83,13 @@ def _optimizer(
     steps: int,
     steps_per_epoch: int,
     rates: Callable[[Params], Any] | None,
+    beta2: float,
 ) -> optax.GradientTransformation:
     by_step = schedule(schedule_name, rate, steps, steps_per_epoch)
     if name == "adamw":
-        made = optax.adamw(by_step, weight_decay=weight_decay)
+        made = optax.adamw(by_step, b2=beta2, weight_decay=weight_decay)
     else:
-        plain = optax.adam(by_step) if name == "adam" else optax.sgd(by_step, momentum or None)
+        plain = optax.adam(by_step, b2=beta2) if name == "adam" else optax.sgd(by_step, momentum or None)
         made = optax.chain(optax.add_decayed_weights(weight_decay), plain) if weight_decay else plain
     return made if rates is None else optax.chain(made, _by_part(rates))
 

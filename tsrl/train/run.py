@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+import os
 import time
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -240,3 +242,13 @@ def _described(arrays: dict[str, Any]) -> dict[str, Any]:
 
 def _empty(shapes: dict[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.empty(shape, dtype) for name, (shape, dtype) in shapes.items()}
+
+
+def enable_compilation_cache() -> None:
+    """Keeps compiled programs in the user's cache folder, so that only the first run of a shape compiles it.
+
+    `JAX_COMPILATION_CACHE_DIR` names another folder, `JAX_ENABLE_COMPILATION_CACHE=false` turns it off.
+    """
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(home / "tsrl" / "jax"))
