@@ -11,7 +11,7 @@ from toy_methods import SERIES, TOYS
 
 from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, PooledConv, Recurrent, Transformer
 from tsrl.errors import InputError
-from tsrl.methods import byol, cost, informer, simclr, simts, tcn, timedrl, tloss, tnc, ts2vec, tstcc
+from tsrl.methods import byol, ccl, cost, informer, mhccl, simclr, simts, tcn, timedrl, tloss, tnc, ts2vec, tstcc
 from tsrl.parallel import AXIS
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.loop import fit
@@ -77,6 +77,14 @@ def small_tstcc(axis_name=None):
     return tstcc(POOLED, future=2, context=8, dropout=0.0, axis_name=axis_name)
 
 
+def small_ccl(axis_name=None):
+    return ccl(POOLED, hidden=8, output=4, jitter=0.1, scale=0.1, axis_name=axis_name)
+
+
+def small_mhccl(axis_name=None):
+    return mhccl(POOLED, hidden=8, output=4, momentum=0.8, farthest=2.0, jitter=0.1, scale=0.1, axis_name=axis_name)
+
+
 METHODS = {
     **TOYS,
     "ts2vec": (small_ts2vec, TOYS["teacher"][1]),
@@ -90,6 +98,8 @@ METHODS = {
     "simclr": (small_simclr, TOYS["teacher"][1]),
     "byol": (small_byol, TOYS["teacher"][1]),
     "tstcc": (small_tstcc, TOYS["teacher"][1]),
+    "ccl": (small_ccl, TOYS["teacher"][1]),
+    "mhccl": (small_mhccl, TOYS["teacher"][1]),
 }
 STEPS = 11
 
@@ -140,7 +150,7 @@ def test_resume_is_bit_equal(name, saved_at, tmp_path):
 def test_two_devices_make_the_same_sgd_update(name):
     assert jax.local_device_count() >= 2
     # Batch normalisation of a handful of rows magnifies rounding, more with every step.
-    normalised = name in ("byol", "tstcc")
+    normalised = name in ("byol", "ccl", "mhccl", "tstcc")
     sgd, few = optax.sgd(0.002 if normalised else 0.05), {"steps": 4, "batch_size": 10 if normalised else 4}
     one, two = train(name, sgd, devices=1, **few), train(name, sgd, devices=2, **few)
     for a, b in zip(one.history, two.history, strict=True):

@@ -33,6 +33,7 @@ TESTED |= {"tnc_encoder", "tnc_loss", "tnc_neighbourhood"}  # in test_golden_tnc
 TESTED |= {"simts"}  # in test_golden_simts.py
 TESTED |= {"tstcc_augment", "tstcc_backbone", "tstcc_ntxent", "tstcc_tc"}  # in test_golden_tstcc.py
 TESTED |= {"byol_ults", "simclr_ults"}  # in test_golden_views.py
+TESTED |= {"mhccl"}  # in test_golden_mhccl.py
 
 
 def test_golden_files_are_all_tested():

@@ -25,8 +25,10 @@ WINDOWS = Train(steps=1, batch_size=2, window=16)
 PLAIN = Train(steps=1, batch_size=2)
 METHOD = {
     "byol": ({"hidden": 8, "output": 4}, PLAIN),
+    "ccl": ({"hidden": 8, "output": 4}, PLAIN),
     "cost": ({"length": 16, "longest_kernel": 4, "queue": 8}, WINDOWS),
     "informer": ({"horizon": 3, "label_length": 4, "covariates": 1}, WINDOWS),
+    "mhccl": ({"hidden": 8, "output": 4}, PLAIN),
     "simclr": ({"hidden": 8, "output": 4}, PLAIN),
     "simts": ({"history": 10, "future": 6}, WINDOWS),
     "tcn": ({"horizon": 3, "covariates": 1}, WINDOWS),
@@ -42,7 +44,7 @@ REFUSED = {
     for method in ("cost", "simts", "tcn", "timedrl", "tloss", "ts2vec")
     for encoder in ("Informer", "PooledConv")
 }
-X = np.random.default_rng(0).normal(size=(3, 24, 2)).astype(np.float32).cumsum(1)
+X = np.random.default_rng(0).normal(size=(4, 24, 2)).astype(np.float32).cumsum(1)
 
 
 def test_every_method_and_encoder_is_in_the_matrix():

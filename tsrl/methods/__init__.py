@@ -6,8 +6,10 @@ import flax.linen as nn
 
 from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, PooledConv, Recurrent, Transformer
 from tsrl.methods.byol import byol
+from tsrl.methods.ccl import ccl
 from tsrl.methods.cost import cost
 from tsrl.methods.informer import informer
+from tsrl.methods.mhccl import mhccl
 from tsrl.methods.simclr import simclr
 from tsrl.methods.simts import simts
 from tsrl.methods.tcn import tcn
@@ -20,8 +22,10 @@ from tsrl.types import Method
 
 METHODS: dict[str, Callable[..., Method]] = {
     "byol": byol,
+    "ccl": ccl,
     "cost": cost,
     "informer": informer,
+    "mhccl": mhccl,
     "simclr": simclr,
     "simts": simts,
     "tcn": tcn,
@@ -34,8 +38,10 @@ METHODS: dict[str, Callable[..., Method]] = {
 # The encoder of each method's paper; any other of `tsrl.encoders` can take its place.
 ENCODER_OF: dict[str, Callable[[], nn.Module]] = {
     "byol": PooledConv,
+    "ccl": PooledConv,
     "cost": DilatedConv,
     "informer": Informer,
+    "mhccl": PooledConv,
     "simclr": PooledConv,
     "simts": MultiScaleConv,
     "tcn": TCN,
@@ -50,8 +56,10 @@ __all__ = [
     "ENCODER_OF",
     "METHODS",
     "byol",
+    "ccl",
     "cost",
     "informer",
+    "mhccl",
     "simclr",
     "simts",
     "tcn",
