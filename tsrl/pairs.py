@@ -70,7 +70,8 @@ def rule_of(name: str, strength: Strength) -> Callable[[Key, Batch], tuple[Batch
         if not 0 <= value < float("inf"):
             raise InputError(f"{own}: found {value}, want a finite number from 0 up")
     check_whole("segments", strength.segments, 1)
-    return lambda key, batch: RULES[name](key, batch, strength)
+    # What a plan added is the series', not the views'.
+    return lambda key, batch: RULES[name](key, dataclasses.replace(batch, extra={}), strength)
 
 
 def weak_strong(key: Key, batch: Batch, strength: Strength) -> tuple[Batch, Batch]:

@@ -22,6 +22,7 @@ from tsrl.errors import InputError
 from tsrl.evaluate.health import monitored_rows, training_monitor
 from tsrl.examples import rows_of, whole_series, windows
 from tsrl.methods import ENCODER_OF
+from tsrl.methods.contextual import contextual
 from tsrl.parallel import AXIS
 from tsrl.settings import check_train
 from tsrl.train.checkpoints import Checkpoints
@@ -62,9 +63,13 @@ class Job:
     def method(self, axis_name: str | None) -> Method:
         """The method, with batches cut to `max_train_length`, unless they are windows or it cuts out windows itself."""
         method = self.config.method.build(self.config.encoder, axis_name)
-        if method.cuts_windows or self.config.train.window:
+        train = self.config.train
+        if train.batches == "contextual":
+            alone = self.config.method.build(self.config.encoder, None)
+            method = _contextual(method, alone, self.batch_size, train.same_above)
+        if method.cuts_windows or train.window:
             return method
-        return _windowed(method, self.config.train.max_train_length)
+        return _windowed(method, train.max_train_length)
 
     def check_window(self, represent: Callable[[Params, Aux, Batch], Any], steps: int) -> None:
         """Traces a function of the method on a window of `steps` steps.
@@ -106,6 +111,9 @@ class Job:
 @lru_cache(maxsize=32)
 def _windowed(method: Method, max_length: int) -> Method:
     return method._replace(draw=random_window(method.draw, max_length))
+
+
+_contextual = lru_cache(maxsize=32)(contextual)
 
 
 def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:

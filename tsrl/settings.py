@@ -26,6 +26,10 @@ class Train:
       beta2: decay of the average of squared gradients, of adamw and adam.
       schedule: of the learning rate. cosine: to 0 over all updates. The others go by epochs e = 0, 1, 2, ... and leave
         the first alone: halving: 0.5^(e-1); decay: 1, 1, 1, then 0.9^(e-3); warmup: (e+1)/5 up to 1, then 0.9^(e-5).
+      batches: shuffled; contextual: filled at every epoch from clusters of the model's own representations, so that the
+        other series of a batch are hard to tell apart.
+      same_above: with contextual batches: series whose representations have a larger cosine are not each other's
+        negatives, in SimCLR and TS-TCC; default: they always are.
       window: examples are the windows of this many steps; 0 = the series, or sections of them.
       window_step: steps between the starts of these windows.
       max_train_length: longer series are cut into sections, and what is still longer to random windows of this length.
@@ -42,6 +46,8 @@ class Train:
     momentum: float = 0.0
     beta2: float = 0.999
     schedule: Literal["constant", "cosine", "halving", "decay", "warmup"] = "constant"
+    batches: Literal["shuffled", "contextual"] = "shuffled"
+    same_above: float | None = None
     window: int = 0
     window_step: int = 1
     max_train_length: int = 3000
@@ -72,6 +78,11 @@ def check_train(train: Train) -> None:
         if not isinstance(rate, Real) or not 0 <= float(rate) < math.inf:
             raise InputError(f"train.{name}: found {rate!r}, want a finite number from 0 up")
     check_rate("train.beta2", train.beta2)
+    if train.batches not in ("shuffled", "contextual"):
+        raise InputError(f"train.batches: found {train.batches!r}, want shuffled or contextual")
+    if train.same_above is not None and (train.batches == "shuffled" or not -1 <= train.same_above <= 1):
+        found = f"{train.same_above} with {train.batches} batches"
+        raise InputError(f"train.same_above: found {found}, want a cosine, -1 to 1, with contextual ones")
 
 
 @dataclass(frozen=True)

@@ -61,3 +61,15 @@ def test_one_series_has_no_negatives_and_zeros_a_finite_gradient():
     assert info_nce(Z1[:1], Z2[:1]) == pytest.approx(0, abs=1e-6)
     zeros = jnp.zeros((3, 4))
     assert np.isfinite(jax.grad(lambda z: nt_xent(z, z, 0.2).sum())(zeros)).all()
+
+
+def test_ignored_series_are_no_negatives():
+    ignored = np.zeros((6, 6), bool)
+    ignored[0, 3] = ignored[3, 0] = True
+    without = nt_xent(np.delete(Z1, 3, 0), np.delete(Z2, 3, 0), 0.2)
+    np.testing.assert_allclose(nt_xent(Z1, Z2, 0.2, ignored=ignored)[0], without[0], rtol=1e-5)
+    assert nt_xent(Z1, Z2, 0.2, ignored=ignored)[1] == nt_xent(Z1, Z2, 0.2)[1]
+    without = info_nce(np.delete(Z1, 3, 0), np.delete(Z2, 3, 0))
+    np.testing.assert_allclose(info_nce(Z1, Z2, ignored=ignored)[0], without[0], rtol=1e-5)
+    steps = info_nce(np.stack([Z1, Z1], 1), np.stack([Z2, Z2], 1), ignored=ignored)
+    np.testing.assert_allclose(steps[0], [without[0]] * 2, rtol=1e-5)

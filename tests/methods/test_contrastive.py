@@ -9,7 +9,8 @@ from tsrl.config import Config, Train, options
 from tsrl.encoders import DilatedConv, PooledConv
 from tsrl.encoders.heads import ProjectionHead
 from tsrl.errors import InputError
-from tsrl.losses.nt_xent import nt_xent
+from tsrl.losses.nt_xent import nt_xent, unit
+from tsrl.losses.triplet import semi_hard_triplet
 from tsrl.methods import byol, simclr, tstcc
 from tsrl.methods.backbone import pooled
 from tsrl.pairs import Strength, rule_of
@@ -39,6 +40,20 @@ def test_simclr_contrasts_the_heads_of_both_views():
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), changed["stats"]["encoder"], moved["batch_stats"]
     )
+
+
+def test_simclrs_triplets_take_negatives_from_other_series():
+    method = simclr(ENCODER, hidden=8, output=4, objective="semi_hard", margin=0.5)
+    params, aux = made(method)
+    value, _ = jax.jit(method.loss)(params, aux, BATCH, KEY)
+    views = rule_of("weak_strong", Strength())(jax.random.split(KEY)[0], BATCH)
+    x, mask = (jnp.concatenate([view.x for view in views]), jnp.concatenate([view.mask for view in views]))
+    variables = {"params": params["encoder"], "batch_stats": aux["stats"]["encoder"]}
+    z, _ = ENCODER.apply(variables, x, mask, mutable=["batch_stats"])
+    heads = unit(ProjectionHead(8, 4).apply({"params": params["head"]}, z.reshape(12, -1)))
+    negative = np.tile(~np.eye(6, dtype=bool), (2, 2))
+    wanted = semi_hard_triplet(heads, jnp.roll(heads, 6, 0), heads, negative, 0.5)
+    assert value == pytest.approx(float(wanted.mean()), rel=1e-5)
 
 
 def test_byols_target_is_an_average_that_gets_no_gradient():
@@ -122,6 +137,8 @@ def test_more_future_than_representations_is_refused_before_training():
         (simclr, {"temperature": 0}, "temperature: found 0"),
         (simclr, {"hidden": 0}, "hidden: found 0"),
         (simclr, {"pooling": "sum"}, "pooling: found 'sum', want one of flatten, mean, max"),
+        (simclr, {"objective": "hard"}, "objective: found 'hard', want nt_xent or semi_hard"),
+        (simclr, {"margin": 0}, "margin: found 0"),
         (simclr, {"pairs": "mirror"}, "pairs: found 'mirror'"),
         (byol, {"momentum": 1.0}, "momentum: found 1.0"),
         (byol, {"output": 1.5}, "output: found 1.5"),

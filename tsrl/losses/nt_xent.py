@@ -6,13 +6,16 @@ import jax.numpy as jnp
 from tsrl.types import Array
 
 
-def info_nce(anchors: Array, counterparts: Array, *, candidates: Array | None = None) -> Array:
+def info_nce(
+    anchors: Array, counterparts: Array, *, candidates: Array | None = None, ignored: Array | None = None
+) -> Array:
     """How well each anchor tells its counterpart from those of the other series, by dot products.
 
     Args:
       anchors: `[B, ..., D]`; what lies between the batch and the width is contrasted by itself.
       counterparts: `[B, ..., D]`.
       candidates: the counterparts `[N, ..., D]` of the whole batch when these are one device's share; default: these.
+      ignored: `[B, N]` bool, candidates that are no negatives of a row; never its own counterpart. Default: none.
 
     Returns:
       `[B, ...]` losses; 0 for a batch of one.
@@ -23,6 +26,9 @@ def info_nce(anchors: Array, counterparts: Array, *, candidates: Array | None = 
     everyone = counterparts if candidates is None else candidates
     scores = jnp.einsum("b...d,n...d->b...n", anchors, everyone)
     positive = jnp.sum(anchors * counterparts, -1)
+    if ignored is not None:
+        between = ignored.reshape(len(anchors), *(1,) * (anchors.ndim - 2), -1)
+        scores = jnp.where(between, -jnp.inf, scores)
     return jax.nn.logsumexp(scores, -1) - positive
 
 
@@ -34,6 +40,7 @@ def nt_xent(
     cosine: bool = True,
     candidates: tuple[Array, Array] | None = None,
     first_row: Array | int = 0,
+    ignored: Array | None = None,
 ) -> Array:
     """Each view of a series against both views of all others; the series' other view is positive.
 
@@ -44,6 +51,7 @@ def nt_xent(
       cosine: similarities are cosines; otherwise dot products.
       candidates: both views `[N, D]` of the whole batch when z1, z2 are one device's share of it; default z1, z2.
       first_row: position of z1's first row in the candidates.
+      ignored: `[B, N]` bool, series that are no negatives of a row; never itself. Default: none.
 
     Returns:
       `[B]` losses, the mean over both views; 0 for a batch of one.
@@ -60,8 +68,10 @@ def nt_xent(
     total = jnp.zeros(len(z1))
     for view, anchors in enumerate((z1, z2)):
         scores = anchors @ keys.T / temperature
-        itself = jnp.arange(2 * count) == (rows + view * count)[:, None]
-        total += jax.nn.logsumexp(jnp.where(itself, -jnp.inf, scores), -1) - positive
+        left_out = jnp.arange(2 * count) == (rows + view * count)[:, None]
+        if ignored is not None:
+            left_out |= jnp.tile(ignored, 2)
+        total += jax.nn.logsumexp(jnp.where(left_out, -jnp.inf, scores), -1) - positive
     return total / 2
 
 

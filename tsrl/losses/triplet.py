@@ -1,6 +1,7 @@
-"""The logistic triplet loss: an anchor is like its positive and unlike its negatives, by inner products."""
+"""Triplet losses: an anchor is like its positive and unlike its negatives."""
 
 import jax
+import jax.numpy as jnp
 
 from tsrl.types import Array
 
@@ -23,3 +24,30 @@ def logistic_triplet(anchors: Array, positives: Array, negatives: Array, penalty
     attracted = jax.nn.softplus(-(anchors * positives).sum(-1))
     repelled = jax.nn.softplus((anchors[:, None] * negatives).sum(-1)).mean(-1)
     return attracted + penalty * repelled
+
+
+def semi_hard_triplet(anchors: Array, positives: Array, candidates: Array, negative: Array, margin: float) -> Array:
+    """How much nearer than the margin allows a negative is, which is chosen for each pair.
+
+    Of the negatives that are farther than the positive the nearest counts; where none is, the farthest of all.
+
+    Args:
+      anchors: `[B, D]`.
+      positives: `[B, D]`, that of each anchor.
+      candidates: `[N, D]`.
+      negative: `[B, N]` bool, which candidates are negatives of a row.
+      margin: how much farther than the positive a negative has to be, in squared distance.
+
+    Returns:
+      `[B]` losses; 0 where a row has no negative.
+
+    References: Schroff, Kalenichenko, Philbin (2015), FaceNet, arXiv 1503.03832, equation 4.
+    """
+    own = jnp.square(anchors - positives).sum(-1)
+    others = jnp.square(anchors[:, None] - candidates).sum(-1)
+    beyond = negative & (others > own[:, None])
+    nearest = jnp.where(beyond, others, jnp.inf).min(-1)
+    farthest = jnp.where(negative, others, -jnp.inf).max(-1)
+    chosen = jnp.where(beyond.any(-1), nearest, farthest)
+    chosen = jnp.where(negative.any(-1), chosen, own + margin)
+    return jnp.maximum(own - chosen + margin, 0)

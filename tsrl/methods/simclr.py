@@ -5,6 +5,8 @@ Representations, arXiv 2002.05709; for time series as the baseline of TS-TCC (ar
 augmentations. Sizes of the head are ours: no source for time series gives them.
 """
 
+from typing import Literal
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -12,8 +14,10 @@ import jax.numpy as jnp
 from tsrl import parallel
 from tsrl.encoders.heads import ProjectionHead
 from tsrl.errors import InputError, check_whole
-from tsrl.losses.nt_xent import nt_xent
+from tsrl.losses.nt_xent import nt_xent, unit
+from tsrl.losses.triplet import semi_hard_triplet
 from tsrl.methods.backbone import Backbone, Pooling, check_pooling, pooled, pooled_method
+from tsrl.methods.contextual import not_negatives
 from tsrl.pairs import Pairs, Strength, rule_of
 from tsrl.types import Array, Aux, Batch, Key, Method, Metrics, Params
 
@@ -22,6 +26,8 @@ def simclr(
     encoder: nn.Module,
     *,
     temperature: float = 0.2,
+    objective: Literal["nt_xent", "semi_hard"] = "nt_xent",
+    margin: float = 0.2,
     hidden: int = 128,
     output: int = 64,
     pooling: Pooling = "flatten",
@@ -37,6 +43,8 @@ def simclr(
     Args:
       encoder: a module of `tsrl.encoders`, or another of that form.
       temperature: of the softmax.
+      objective: the softmax over all others, or a triplet loss with the nearest negative beyond the positive.
+      margin: of the triplet loss, in squared distance of vectors of length 1.
       hidden: width of the projection head's first layer.
       output: width of what is contrasted.
       pooling: how a series is made of its steps: all of them side by side, their mean or their maximum.
@@ -57,6 +65,10 @@ def simclr(
         check_whole(name, count, 1)
     if not 0 < temperature < float("inf"):
         raise InputError(f"temperature: found {temperature}, want a finite number above 0")
+    if objective not in ("nt_xent", "semi_hard"):
+        raise InputError(f"objective: found {objective!r}, want nt_xent or semi_hard")
+    if not 0 < margin < float("inf"):
+        raise InputError(f"margin: found {margin}, want a finite number above 0")
     check_pooling(pooling)
     draw = rule_of(pairs, Strength(jitter, scale, segments))
     backbone, head = Backbone(encoder, front, axis_name), ProjectionHead(hidden, output)
@@ -74,14 +86,18 @@ def simclr(
         z, stats = backbone(params, aux["stats"], both.fields, both.mask, key=encoder_key)
         made: Array = head.apply({"params": params["head"]}, pooled(z, both.mask, pooling))  # type: ignore[assignment]
         one, other = jnp.split(made, 2)
-        found = nt_xent(
-            one,
-            other,
-            temperature,
-            candidates=parallel.gather((one, other), axis_name),
-            first_row=parallel.first_row(len(one), axis_name),
-        )
-        return found.mean(), ({"stats": stats}, {})
+        first, ignored = parallel.first_row(len(one), axis_name), not_negatives(batch, axis_name)
+        if objective == "nt_xent":
+            every = parallel.gather((one, other), axis_name)
+            found = nt_xent(one, other, temperature, candidates=every, first_row=first, ignored=ignored)
+            return found.mean(), ({"stats": stats}, {})
+        one, other = unit(one), unit(other)
+        candidates = jnp.concatenate(parallel.gather((one, other), axis_name))
+        count = len(candidates) // 2
+        negative = jnp.arange(count) != (first + jnp.arange(len(one)))[:, None]
+        negative = jnp.tile(negative if ignored is None else negative & ~ignored, 2)
+        both = [semi_hard_triplet(*pair, candidates, negative, margin) for pair in ((one, other), (other, one))]
+        return jnp.stack(both).mean(), ({"stats": stats}, {})
 
     return pooled_method(backbone, pooling, init, loss)
 

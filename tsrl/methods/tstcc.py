@@ -20,6 +20,7 @@ from tsrl.encoders.heads import ProjectionHead
 from tsrl.errors import InputError, check_rate, check_whole
 from tsrl.losses.nt_xent import info_nce, nt_xent, unit
 from tsrl.methods.backbone import Backbone, Pooling, check_pooling, module_keys, pooled_method
+from tsrl.methods.contextual import not_negatives
 from tsrl.methods.simclr import check_batch
 from tsrl.pairs import Pairs, Strength, rule_of
 from tsrl.types import Array, Aux, Batch, Key, Method, Metrics, Params
@@ -108,7 +109,15 @@ def tstcc(
         steps = jax.random.randint(step_key, (2,), 0, count - future)
         parts = (summary, head_of(features[0].shape[-1]))
         temporal, contextual, head_stats = contrast(
-            parts, params, stats["head"], features, list(steps), keys[2:], temperature, axis_name
+            parts,
+            params,
+            stats["head"],
+            features,
+            list(steps),
+            keys[2:],
+            temperature,
+            axis_name,
+            ignored=not_negatives(batch, axis_name),
         )
         value = temporal_weight * temporal + contextual_weight * contextual
         metrics = {"temporal": temporal, "contextual": contextual}
@@ -127,6 +136,7 @@ def contrast(
     temperature: float,
     axis_name: str | None,
     training: bool = True,
+    ignored: Array | None = None,
 ) -> tuple[Array, Array, Aux]:
     """Both contrasts of two views that are encoded already.
 
@@ -140,6 +150,7 @@ def contrast(
       temperature: of the contextual contrast.
       axis_name: device axis, or None.
       training: the head takes the statistics of the batch.
+      ignored: see `nt_xent`.
 
     Returns:
       The sum of both views' temporal contrasts, the contextual contrast, and the head's statistics.
@@ -152,7 +163,9 @@ def contrast(
         rngs = None if key is None else module_keys(key, 0, axis_name)
         made, predicted = cast(Any, summary.apply({"params": params["context"]}, own, step, rngs=rngs))
         coming = lax.dynamic_slice_in_dim(other, step + 1, summary.steps, 1)
-        temporal += info_nce(coming, predicted, candidates=parallel.gather(predicted, axis_name)).mean()
+        temporal += info_nce(
+            coming, predicted, candidates=parallel.gather(predicted, axis_name), ignored=ignored
+        ).mean()
         variables = {"params": params["head"], "batch_stats": stats}
         headed: Any = head.apply(variables, made, mutable=["batch_stats"] if training else [])
         summaries.append(headed[0])
@@ -164,5 +177,6 @@ def contrast(
         temperature,
         candidates=parallel.gather((one, other), axis_name),
         first_row=parallel.first_row(len(one), axis_name),
+        ignored=ignored,
     )
     return temporal, contextual.mean(), stats
