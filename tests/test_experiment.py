@@ -243,7 +243,7 @@ def test_an_encoder_is_chosen_by_name_and_its_sizes_by_flags(waves, tmp_path, ca
     with pytest.raises(SystemExit) as stop:
         main(CONFIG, ["--encoder", "DilatedConf"])
     assert stop.value.code == 2
-    assert "encoder: found 'DilatedConf'; did you mean DilatedConv?" in capsys.readouterr().err
+    assert "encoder: found 'DilatedConf'; did you mean DilatedConv, PooledConv?" in capsys.readouterr().err
 
 
 BAD = {

@@ -123,7 +123,7 @@ def test_golden_informer_encoder(case, recorded, monkeypatch):
         attention="prob" if case.setting("prob") else "full",
         activation=case.setting("activation"),
     )
-    params = jax.tree.map(jnp.asarray, from_torch("informer", whole(case.w))["encoder"])
+    params = jax.tree.map(jnp.asarray, from_torch("informer", whole(case.w), horizon=24, label_length=48, heads=1)["encoder"])
     # The released stack begins behind the embedding.
     monkeypatch.setattr(Embedding, "__call__", lambda self, x, exists=None: x)
     stats = {
@@ -173,7 +173,7 @@ def test_golden_informer_model(case, recorded):
     marks = [inputs["mark_enc"], inputs["mark_dec"]]
     if case.setting("embed") == "fixed":
         weights, marks = linear_marks(weights, marks)
-    params = jax.tree.map(jnp.asarray, from_torch("informer", weights))
+    params = jax.tree.map(jnp.asarray, from_torch("informer", weights, horizon=24, label_length=48, heads=1))
     stats = {"distil_0": distil_of(Weights(weights, "a ConvLayer"), "encoder.conv_layers.0")[1]}
     shared = {
         "width": 8,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from tsrl.encoders import ENCODERS
 from tsrl.errors import InputError
 from tsrl.methods import METHODS
 from tsrl.pretraining import prepare, untrained
+from tsrl.types import as_batch
 
 ENCODER = {
     "CausalConv": {"width": 8, "features": 8, "depth": 1},
@@ -62,9 +64,14 @@ def test_a_method_with_an_encoder(method, encoder):
             prepare(config, X, None)
         return
     # `prepare` traces the whole training step, gradient and update included, but of methods that plan their epochs.
-    model = untrained(prepare(config, X, None), 0)
-    windows = X[:, : train.window or 24]
-    z, one = model.encode(windows), model.embed(windows)
+    made = prepare(config, X, None).method(None)
+
+    @jax.jit
+    def represented(batch):
+        params, aux = made.init(jax.random.key(0), batch)
+        return made.encode(params, aux, batch).z, made.embed(params, aux, batch)
+
+    z, one = represented(as_batch(X[:, : train.window or 24]))
     assert z.shape[0] == one.shape[0] == len(X)
     assert np.isfinite(z).all()
     assert np.isfinite(one).all()
