@@ -123,7 +123,9 @@ def test_golden_informer_encoder(case, recorded, monkeypatch):
         attention="prob" if case.setting("prob") else "full",
         activation=case.setting("activation"),
     )
-    params = jax.tree.map(jnp.asarray, from_torch("informer", whole(case.w), horizon=24, label_length=48, heads=1)["encoder"])
+    params = jax.tree.map(
+        jnp.asarray, from_torch("informer", whole(case.w), horizon=24, label_length=48, heads=1)["encoder"]
+    )
     # The released stack begins behind the embedding.
     monkeypatch.setattr(Embedding, "__call__", lambda self, x, exists=None: x)
     stats = {
