@@ -60,6 +60,13 @@ class Backbone:
         stats = {name: variables["batch_stats"] for name, variables in made.items() if "batch_stats" in variables}
         return params, stats
 
+    def init_with_head(self, key: Key, batch: Batch, head: nn.Module, pooling: Pooling) -> tuple[Params, Stats]:
+        """`init`, and "head" among the parameters: those of a module over pooled series, without batch statistics."""
+        backbone_key, head_key = jax.random.split(key)
+        params, stats = self.init(backbone_key, batch)
+        width = jax.eval_shape(lambda: self.pooled(params, stats, batch, pooling)).shape[-1]
+        return {**params, "head": head.init(head_key, jnp.zeros((1, width)))["params"]}, stats
+
     def __call__(
         self,
         params: Params,

@@ -71,10 +71,8 @@ def ccl(
     alone = Backbone(encoder, front)
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:
-        backbone_key, head_key = jax.random.split(key)
-        params, stats = backbone.init(backbone_key, batch)
-        width = jax.eval_shape(lambda: backbone.pooled(params, stats, batch, pooling)).shape[-1]
-        return {**params, "head": head.init(head_key, jnp.zeros((1, width)))["params"]}, {"stats": stats}
+        params, stats = backbone.init_with_head(key, batch, head, pooling)
+        return params, {"stats": stats}
 
     def headed(params: Params, z: Array) -> Array:
         made: Array = head.apply({"params": params["head"]}, z)  # type: ignore[assignment]

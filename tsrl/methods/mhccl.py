@@ -92,10 +92,7 @@ def mhccl(
     alone = Backbone(encoder, front)
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:
-        backbone_key, head_key = jax.random.split(key)
-        params, stats = backbone.init(backbone_key, batch)
-        width = jax.eval_shape(lambda: backbone.pooled(params, stats, batch, pooling)).shape[-1]
-        params = {**params, "head": head.init(head_key, jnp.zeros((1, width)))["params"]}
+        params, stats = backbone.init_with_head(key, batch, head, pooling)
         return params, {"momentum": {name: params[name] for name in _AVERAGED}, "stats": stats}
 
     def headed(params: Params, z: Array) -> Array:

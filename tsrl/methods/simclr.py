@@ -74,10 +74,8 @@ def simclr(
     backbone, head = Backbone(encoder, front, axis_name), ProjectionHead(hidden, output)
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:
-        backbone_key, head_key = jax.random.split(key)
-        params, stats = backbone.init(backbone_key, batch)
-        width = jax.eval_shape(lambda: backbone.pooled(params, stats, batch, pooling)).shape[-1]
-        return {**params, "head": head.init(head_key, jnp.zeros((1, width)))["params"]}, {"stats": stats}
+        params, stats = backbone.init_with_head(key, batch, head, pooling)
+        return params, {"stats": stats}
 
     def loss(params: Params, aux: Aux, batch: Batch, key: Key) -> tuple[Array, tuple[Aux, Metrics]]:
         check_batch(len(batch.mask) * parallel.device_count(axis_name))
