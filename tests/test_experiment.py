@@ -18,7 +18,7 @@ from tsrl.cli import experiment_scripts
 from tsrl.cli import main as tsrl_command
 from tsrl.config import Config, Train, config_json, model_from_json, options
 from tsrl.data import load
-from tsrl.encoders import DilatedConv
+from tsrl.encoders import DilatedConv, PooledConv
 from tsrl.errors import InputError
 from tsrl.evaluate.classify import evaluate_svc
 from tsrl.experiment import experiment
@@ -132,8 +132,16 @@ def test_controls_stand_beside_the_method(waves, tmp_path):
     protocols = {role: {row["protocol"] for row in report["results"] if row["role"] == role} for role in ROLES}
     assert protocols["untrained"] == protocols["method"] == {"svc", "logistic", "nearest", "rich"}
     controls = {row["model"] for row in report["results"] if row["role"] == "control"}
-    assert controls == {"MiniRocket", "MultiRocket", "1-NN DTW", "1-NN Euclidean", "raw SVC"}
+    assert controls == {"MiniRocket", "MultiRocket", "1-NN DTW", "1-NN Euclidean", "raw SVC", "raw logistic"}
     assert set(report["protocol"]) == {*protocols["method"], "control"}
+
+
+def test_an_encoder_that_shortens_series_is_judged_by_every_protocol(waves, tmp_path):
+    encoder = PooledConv(width=4, features=6)
+    config = replace(CONFIG, method=options("simclr"), encoder=encoder, dataset=str(waves), workdir=tmp_path / "run")
+    report = experiment(config)
+    assert [row["protocol"] for row in report["results"]] == ["svc", "logistic", "nearest", "rich"]
+    assert all(0 <= row["scores"]["accuracy"] <= 1 for row in report["results"])
 
 
 def test_a_finished_report_is_reused_only_for_the_same_evaluation(finished):
@@ -141,8 +149,10 @@ def test_a_finished_report_is_reused_only_for_the_same_evaluation(finished):
     text = (config.workdir / "report.json").read_text()
     assert experiment(config, "reused", reuse=True)["command"] != "reused"
     assert (config.workdir / "report.json").read_text() == text
-    other = replace(config, classify=replace(config.classify, few_labels=False))
-    assert experiment(other, "another evaluation", reuse=True)["command"] == "another evaluation"
+    other = replace(config, classify=replace(config.classify, protocols=("nearest", "rich")))
+    again = experiment(other, "another evaluation", reuse=True)
+    assert again["command"] == "another evaluation"
+    assert [row["protocol"] for row in again["results"]] == ["nearest", "rich"] * 2
     assert experiment(config, before["command"])["results"] == before["results"]
 
 
@@ -358,6 +368,17 @@ def test_bad_data_says_what_is_wrong_and_writes_nothing(name, tmp_path, capsys):
     assert stop.value.code == 2
     assert message in shown
     assert files(tmp_path) == ["bad.npz"]
+
+
+def test_the_command_has_the_scripts_settings_of_a_data_set(monkeypatch):
+    called = {}
+    monkeypatch.setattr(
+        "tsrl.script.main", lambda config, *_, settings: called.update(config=config, settings=settings)
+    )
+    tsrl_command(["train", "tstcc", "--dataset", "HAR"])
+    assert called["settings"](replace(called["config"], dataset="HAR")).method.future == 6
+    tsrl_command(["train", "ts2vec"])
+    assert called["settings"] is None
 
 
 def test_an_unknown_method_names_the_nearest(capsys):

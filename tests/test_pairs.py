@@ -50,7 +50,7 @@ def test_a_rows_views_follow_its_id_alone(name):
         np.testing.assert_array_equal(one.mask, every.mask[rows])
 
 
-@pytest.mark.parametrize("name", [name for name in RULES if name != "smooth"])
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"smooth", "weak_strong_released"}))
 def test_other_keys_give_other_views(name):
     one, other = made(name), made(name, key=jax.random.key(4))
     assert any(abs(a.x - b.x).max() > 1e-3 or (a.mask != b.mask).any() for a, b in zip(one, other, strict=True))
@@ -83,6 +83,22 @@ def test_a_permutation_keeps_steps_whole_and_moves_the_mask_along():
         assert (np.diff(order) != 1).sum() <= 6
     np.testing.assert_array_equal(augment.permuted(KEYS, BATCH, 1).x, BATCH.x)
     np.testing.assert_array_equal(augment.permuted(KEYS, BATCH, 2).x, BATCH.x)
+
+
+def test_released_views_are_drawn_once_and_copy_the_first_channel():
+    """Two defects, kept behind a name for those who want the published numbers; `weak_strong` has neither."""
+    calm = Strength(jitter=0.0, scale=0.0, segments=8)
+    released, mended = (jax.jit(rule_of(name, calm)) for name in ("weak_strong_released", "weak_strong"))
+    for one, other in zip(released(KEY, BATCH), released(jax.random.key(4), BATCH), strict=True):
+        np.testing.assert_array_equal(one.x, other.x)
+    weak, strong = released(KEY, BATCH)
+    np.testing.assert_allclose(weak.x, 2 * np.asarray(BATCH.x), rtol=1e-6)
+    copied = [np.ptp(np.asarray(strong.x[row]), -1).max() == 0 for row in range(5)]
+    whole = [np.array_equal(strong.x[row], BATCH.x[row]) for row in range(5)]
+    assert all(c != w for c, w in zip(copied, whole, strict=True))
+    assert sum(copied) >= 3
+    _, right = mended(KEY, BATCH)
+    assert all(np.ptp(np.asarray(right.x[row]), -1).max() > 0 for row in range(5))
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,6 +18,14 @@ def test_a_committed_result_is_a_report(path):
         assert report["schema"] == SCHEMA
         method = path.stem.partition("-")[0]
         assert {f"{method}-{name}.json" for name in report["datasets"]} <= {file.name for file in FOLDER.iterdir()}
+    elif report.get("kind") == "pairs":
+        check_report(
+            report
+            | {"task": "classify", "method": "simclr", "selection": "validation", "published": []}
+            | {"dataset": {"name": "several", "source": "several"}}
+        )
+        assert {row["model"] for row in report["results"]} == {*report["rules"], "untrained", "raw"}
+        assert {row["cell"]["on"] for row in report["results"]} == set(report["datasets"])
     else:
         check_report(report)
         # The controls of fine-tuning are the untrained encoder's.

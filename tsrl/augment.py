@@ -68,22 +68,33 @@ def frequency_masked(keys: Key, batch: Batch, share: float = 0.1) -> Batch:
     return _valued(keys, batch, hide)
 
 
-def permuted(keys: Key, batch: Batch, segments: int) -> Batch:
+def permuted(keys: Key, batch: Batch, segments: int, first_channel: bool = False) -> Batch:
     """Cuts each series into 1 to `segments - 1` pieces of random lengths and puts them in a random order.
 
-    References: the strong augmentation of TS-TCC's released code, which copies the first channel into all others; here
-      all channels move together.
+    All channels move together; with `first_channel` those of a series of two pieces or more are the first one's, as in
+    the released code.
+
+    References: the strong augmentation of TS-TCC's released code.
     """
     steps = batch.mask.shape[1]
 
-    def order(key: Key) -> Array:
+    def order(key: Key) -> tuple[Array, Array]:
         count_key, cut_key, order_key = jax.random.split(key, 3)
         count = jax.random.randint(count_key, (), 1, max(segments, 2))
         most = min(max(segments - 2, 0), max(steps - 1, 0))
         cuts = 1 + jax.random.permutation(cut_key, max(steps - 1, 0))[:most]
-        return pieces_in_order(steps, cuts, jnp.arange(most) < count - 1, jax.random.uniform(order_key, (most + 1,)))
+        counts, rank = jnp.arange(most) < count - 1, jax.random.uniform(order_key, (most + 1,))
+        return pieces_in_order(steps, cuts, counts, rank), count > 1
 
-    return _moved(jax.vmap(order)(keys), batch)
+    places, cut = jax.vmap(order)(keys)
+    moved = _moved(places, batch)
+    if not first_channel:
+        return moved
+    fields = {
+        name: jnp.where(cut[:, None, None], value[..., :1], value) if value.ndim == 3 else value
+        for name, value in moved.fields.items()
+    }
+    return dataclasses.replace(moved, fields=fields)
 
 
 def pieces_in_order(steps: int, cuts: Array, counts: Array, rank: Array) -> Array:

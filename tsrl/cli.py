@@ -30,10 +30,10 @@ def _main(args: list[str]) -> None:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser(
         "train",
-        help="train and evaluate a method as its paper does",
-        epilog=f"methods: {', '.join(scripts)}; `tsrl train NAME --help` lists the flags of one",
+        help="train and evaluate a method as its paper does, or run a comparison",
+        epilog=f"scripts: {', '.join(scripts)}; `tsrl train NAME --help` lists the flags of one",
     )
-    train.add_argument("name", help="a method, for example ts2vec")
+    train.add_argument("name", help="a script, for example ts2vec")
     train.add_argument("flags", nargs=argparse.REMAINDER, help="flags of the experiment")
     commands.add_parser("evaluate", help="judge embeddings in an .npz file", add_help=False)
     commands.add_parser("datasets", help="list, show or prepare data sets", add_help=False)
@@ -46,11 +46,19 @@ def _main(args: list[str]) -> None:
     if parsed.name not in scripts:
         print(f"error: method: found {parsed.name!r}; {nearest(parsed.name, scripts)}", file=sys.stderr)
         raise SystemExit(2)
-    # The script is run, not imported: it stays the only place that holds the paper's settings.
+    # The script is run, not imported: it stays the only place that holds the paper's settings. Its folder is searched
+    # for what it imports, as where Python starts it.
+    sys.path.insert(0, str(scripts[parsed.name].parent))
     found = runpy.run_path(str(scripts[parsed.name]), run_name="tsrl.cli.script")
+    if "CONFIG" not in found:
+        # A comparison has more than one run and flags of its own.
+        found["main"](parsed.flags, f"tsrl train {parsed.name}")
+        return
     from tsrl.script import main as run_experiment
 
-    run_experiment(found["CONFIG"], parsed.flags, f"tsrl train {parsed.name}", found["__doc__"])
+    run_experiment(
+        found["CONFIG"], parsed.flags, f"tsrl train {parsed.name}", found["__doc__"], settings=found.get("settings")
+    )
 
 
 def experiment_scripts() -> dict[str, Path]:

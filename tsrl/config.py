@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -54,7 +55,9 @@ def options(name: str, **settings: Any) -> Options:
     Raises:
       InputError: unknown method or setting.
     """
-    made = _options_class(name)
+    if name not in METHODS:
+        raise InputError(f"method: found {name!r}; {nearest(str(name), METHODS)}")
+    made = _options_class(name, METHODS[name])
     known = [field.name for field in dataclasses.fields(made)]
     for setting in settings:
         if setting not in known:
@@ -62,11 +65,9 @@ def options(name: str, **settings: Any) -> Options:
     return made(**settings)
 
 
+# By the factory too: one that takes another's place in `METHODS`, as in a notebook, is not taken for it.
 @cache
-def _options_class(name: str) -> type[Options]:
-    if name not in METHODS:
-        raise InputError(f"method: found {name!r}; {nearest(str(name), METHODS)}")
-    factory = METHODS[name]
+def _options_class(name: str, factory: Callable[..., Method]) -> type[Options]:
     documented = {entry.arg_name: entry.description for entry in docstring_parser.parse(factory.__doc__ or "").params}
     fields: list[Any] = [
         (
@@ -209,4 +210,5 @@ def evaluation_json(config: Evaluation) -> dict[str, Any]:
     """How the representations are judged, as JSON values."""
     settings = {name: dataclasses.asdict(getattr(config, name)) for name in ("forecast", "classify", "anomaly")}
     own = {"forecast": "forecast", "anomaly": "anomaly"}.get(config.task, "classify")
-    return {"task": config.task, **{name: value for name, value in settings.items() if name == own}}
+    # Through JSON, where tuples become lists: the record is compared with one that was read.
+    return json.loads(json.dumps({"task": config.task, own: settings[own]}))

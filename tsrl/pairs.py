@@ -18,6 +18,7 @@ from tsrl.types import Array, Batch, Key
 
 Pairs = Literal[
     "weak_strong",
+    "weak_strong_released",
     "jitter",
     "scale",
     "permute",
@@ -79,6 +80,19 @@ def weak_strong(key: Key, batch: Batch, strength: Strength) -> tuple[Batch, Batc
     weak, order, noise = jax.vmap(lambda key: views.example_keys(key, batch.index))(jax.random.split(key, 3))
     strong = augment.jittered(noise, augment.permuted(order, batch, strength.segments), strength.jitter)
     return augment.scaled_by_step(weak, batch, strength.scale), strong
+
+
+def weak_strong_released(key: Key, batch: Batch, strength: Strength) -> tuple[Batch, Batch]:
+    """`weak_strong` with two defects of the released code of TS-TCC and MHCCL, which change their published numbers.
+
+    A series has the same two views at every step, for all seeds, and where pieces change places its first channel
+    stands in all channels of the strong view.
+    """
+    weak, order, noise = jax.vmap(lambda key: views.example_keys(key, batch.index))(
+        jax.random.split(jax.random.key(0), 3)
+    )
+    permuted = augment.permuted(order, batch, strength.segments, first_channel=True)
+    return augment.scaled_by_step(weak, batch, strength.scale), augment.jittered(noise, permuted, strength.jitter)
 
 
 def transformed(change: Callable[[Key, Batch, Strength], Batch]) -> Rule:
@@ -156,6 +170,7 @@ def shown(batch: Batch, start: Array, length: Array | int) -> Batch:
 
 RULES: dict[str, Rule] = {
     "weak_strong": weak_strong,
+    "weak_strong_released": weak_strong_released,
     "jitter": transformed(lambda keys, batch, strength: augment.jittered(keys, batch, strength.jitter)),
     "scale": transformed(lambda keys, batch, strength: augment.scaled(keys, batch, strength.scale)),
     "permute": transformed(lambda keys, batch, strength: augment.permuted(keys, batch, strength.segments)),

@@ -53,7 +53,7 @@ def main(
     args = sys.argv[1:] if args is None else args
     prog = prog or f"python {sys.argv[0]}"
     command = shlex.join([*prog.split(), *args])
-    with _exit_codes():
+    with exit_codes():
         named, args = _encoder_flag(args)
         words = f"{description or sys.modules['__main__'].__doc__}\n--encoder NAME: one of {', '.join(ENCODERS)}"
 
@@ -110,7 +110,7 @@ def evaluate(args: list[str]) -> None:
     """
     from tsrl.judge import Embeddings, judge_embeddings
 
-    with _exit_codes():
+    with exit_codes():
         config = tyro.cli(Embeddings, args=args, prog="tsrl evaluate")
         _show(judge_embeddings(config, shlex.join(["tsrl", "evaluate", *args])))
 
@@ -123,7 +123,7 @@ def datasets(args: list[str]) -> None:
     """
     from tsrl.datasets import main as command
 
-    with _exit_codes("the same command starts anew; a download goes on where it was", 143):
+    with exit_codes("the same command starts anew; a download goes on where it was", 143):
         command(args)
 
 
@@ -145,7 +145,7 @@ def _leave(message: str, code: int) -> NoReturn:
 
 
 @contextmanager
-def _exit_codes(resumes: str = "the same command resumes", terminated: int = 0) -> Iterator[None]:
+def exit_codes(resumes: str = "the same command resumes", terminated: int = 0) -> Iterator[None]:
     """Turns what a user can cause into a message and an exit code.
 
     Args:

@@ -124,11 +124,13 @@ class Classify:
         together, for sets that name them; "time" tests on the rows that begin last, for sets that say when; "random".
       split_seed: of a split that is drawn, the same for all seeds of a run.
       few_labels: score a classifier on 10 % and 1 % of the labels too, where the set is large enough.
+      protocols: of `classify`: how the embeddings are read.
     """
 
     split: Split = "published"
     split_seed: int = 0
     few_labels: bool = True
+    protocols: tuple[Literal["svc", "logistic", "nearest", "rich"], ...] = ("svc", "logistic", "nearest", "rich")
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from tsrl.errors import InputError
 from tsrl.evaluate import classify_controls
 from tsrl.evaluate.classify import evaluate_svc
 from tsrl.evaluate.classify_controls import classification_controls, filled
-from tsrl.evaluate.probes import evaluate_nearest
+from tsrl.evaluate.probes import evaluate_logistic, evaluate_nearest
 
-NAMES = ["MiniRocket", "MultiRocket", "1-NN DTW", "1-NN Euclidean", "raw SVC"]
+NAMES = ["MiniRocket", "MultiRocket", "1-NN DTW", "1-NN Euclidean", "raw SVC", "raw logistic"]
 QUICK = NAMES[3:]
 
 
@@ -169,15 +169,18 @@ def test_raw_controls_are_the_classifiers_of_flat_series(no_aeon):
     scores = classification_controls(X, Y, FRESH, LABELS).scores
     assert scores["1-NN Euclidean"] == evaluate_nearest(flat, Y, new, LABELS)
     assert scores["raw SVC"] == evaluate_svc(flat, Y, new, LABELS)
+    assert scores["raw logistic"] == evaluate_logistic(flat, Y, new, LABELS)
 
 
 def test_large_sets_leave_out_what_they_cannot_afford(monkeypatch):
     monkeypatch.setattr(classify_controls, "DTW_CELLS", 18 * 30 * 12 * 12 - 1)
     monkeypatch.setattr(classify_controls, "ROCKET_VALUES", 18 * 9996 - 1)
     monkeypatch.setattr(classify_controls, "SVC_VALUES", 18 * 18 * 12 - 1)
+    monkeypatch.setattr(classify_controls, "LOGISTIC_VALUES", 18 * 12 * 3 - 1)
     found = classification_controls(X, Y, FRESH, LABELS)
     assert list(found.scores) == ["1-NN Euclidean"]
     assert "above the limit" in found.left_out["raw SVC"]
+    assert "18 training series of 12 values" in found.left_out["raw logistic"]
     assert found.left_out["MiniRocket"].startswith("18 training series are too many for 9,996 features, whose limit")
     assert found.left_out["1-NN DTW"] == "7.8e+04 cells of warping matrices are above the limit of 7.8e+04"
 
@@ -186,6 +189,7 @@ def test_limits_are_met_by_the_largest_allowed(monkeypatch, no_aeon):
     monkeypatch.setattr(classify_controls, "DTW_CELLS", 18 * 30 * 12 * 12)
     monkeypatch.setattr(classify_controls, "ROCKET_VALUES", 18 * 9996)
     monkeypatch.setattr(classify_controls, "SVC_VALUES", 18 * 18 * 12)
+    monkeypatch.setattr(classify_controls, "LOGISTIC_VALUES", 18 * 12 * 3)
     found = classification_controls(X, Y, FRESH, LABELS)
     assert list(found.scores) == QUICK
     reasons = found.left_out

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 from sklearn.metrics import average_precision_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -69,6 +69,42 @@ def test_logistic_penalty_is_chosen_on_a_sample_and_fitted_on_all(monkeypatch):
     pipe = make_pipeline(StandardScaler(), LogisticRegression(C=result["C"], max_iter=1000)).fit(Z.astype("f8"), Y)
     assert result["accuracy"] == pipe.score(FRESH.astype("f8"), LABELS)
     assert result["n_train"] == 75
+
+
+def test_logistic_penalty_of_a_large_set_is_chosen_on_the_first_fold(monkeypatch):
+    monkeypatch.setattr("tsrl.evaluate.probes.LOGISTIC_ONE_FOLD", 75)
+    learnt, held_out = next(StratifiedKFold(5).split(Z, Y))
+    z = Z.astype("f8")
+    hits = [
+        make_pipeline(StandardScaler(), LogisticRegression(C=penalty, max_iter=1000))
+        .fit(z[learnt], Y[learnt])
+        .score(z[held_out], Y[held_out])
+        for penalty in LOGISTIC_PENALTIES
+    ]
+    assert evaluate_logistic(Z, Y, FRESH, LABELS)["C"] == LOGISTIC_PENALTIES[int(np.argmax(hits))]
+
+
+def test_logistic_penalty_is_chosen_on_groups_the_fit_has_not_seen():
+    # Each group has a shift of its own, which a weak penalty learns by heart.
+    rng = np.random.default_rng(3)
+    groups = np.repeat(np.arange(10), 12)
+    y = np.tile([0, 1], 60)
+    z = rng.normal(size=(120, 40)) + 2 * rng.normal(size=(10, 40))[groups]
+    z[:, 0] += 1.5 * y
+    folds = StratifiedGroupKFold(5)
+    pipe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    grid = {"logisticregression__C": LOGISTIC_PENALTIES}
+    wanted = GridSearchCV(pipe, grid, cv=folds).fit(z, y, groups=groups).best_params_["logisticregression__C"]
+    assert evaluate_logistic(z, y, z, y, groups=groups)["C"] == wanted
+    assert evaluate_logistic(z, y, z, y)["C"] != wanted
+    # Too few groups to hold some of them out.
+    assert evaluate_logistic(z, y, z, y, groups=groups % 4)["C"] == evaluate_logistic(z, y, z, y)["C"]
+
+
+@pytest.mark.parametrize(("penalties", "chosen"), [((1e-9, 1e-9, 0.1), 0.1), ((1e-9, 1e-9, 1e-9, 0.1), 1e-9)])
+def test_logistic_search_ends_after_two_penalties_that_are_not_better(monkeypatch, penalties, chosen):
+    monkeypatch.setattr("tsrl.evaluate.probes.LOGISTIC_PENALTIES", penalties)
+    assert evaluate_logistic(Z, Y, FRESH, LABELS)["C"] == chosen
 
 
 @pytest.mark.parametrize(("counts", "searched"), [([25, 24], False), ([26, 25], True), ([60, 1], False)])
@@ -266,6 +302,15 @@ def test_rich_readout_equals_loops():
     assert (np.asarray(found)[:, :3][[0, 1, 3, 4, 5]] < 0).any()
 
 
+def test_rich_readout_counts_a_block_of_other_length_whole():
+    rng = np.random.default_rng(2)
+    mask = np.array([[True, False, False], [False, False, False]])
+    long, short = rng.normal(size=(2, 5, 2)).astype("f4"), rng.normal(size=(2, 3, 1)).astype("f4")
+    found = np.asarray(rich_readout([long, short], mask))
+    whole = slow_readout([long], np.broadcast_to(mask.any(1)[:, None], (2, 5)))
+    np.testing.assert_allclose(found, np.hstack([whole, slow_readout([short], mask)]), rtol=1e-5, atol=1e-6)
+
+
 def test_rich_readout_of_chunks_in_compiled_code_is_that_of_all_rows():
     rng = np.random.default_rng(1)
     layers, mask = [rng.normal(size=(8, 5, 2)).astype("f4")], rng.random((8, 5)) < 0.7
@@ -274,7 +319,7 @@ def test_rich_readout_of_chunks_in_compiled_code_is_that_of_all_rows():
     np.testing.assert_allclose(np.concatenate(chunks), rich_readout(layers, mask), rtol=1e-6)
 
 
-@pytest.mark.parametrize("layers", [[], [np.zeros((2, 3))], [np.zeros((2, 3, 4)), np.zeros((2, 4, 4))]])
+@pytest.mark.parametrize("layers", [[], [np.zeros((2, 3))], [np.zeros((2, 3, 4)), np.zeros((3, 3, 4))]])
 def test_rich_readout_refuses_other_shapes(layers):
     with pytest.raises(InputError, match="layers: found shapes"):
         rich_readout(layers, np.ones((2, 3), bool))

@@ -103,11 +103,8 @@ def gaussian_process(random: Random, length: int, channels: int) -> Part:
 def regimes(random: Random, length: int, channels: int) -> Part:
     """Mean, deviation or period that changes at one to three steps, at least an eighth of the length apart."""
     form = str(random.choice(["mean", "variance", "frequency"]))
-    gap = length // 8
-    count = int(random.integers(1, 4))
-    # Positions with room between them, by spreading those of a shorter series.
-    free = np.sort(random.choice(np.arange(length - (count + 1) * gap), count, replace=False))
-    changes = free + gap * np.arange(1, count + 1)
+    changes = change_points(random, length)
+    count = len(changes)
     segment = np.searchsorted(changes, np.arange(length), side="right")
     # Neighbours always differ clearly: the states alternate.
     high = (np.arange(count + 1) + random.integers(2)) % 2 == 1
@@ -125,6 +122,16 @@ def regimes(random: Random, length: int, channels: int) -> Part:
         phase = 2 * np.pi * np.cumsum(1 / states[segment])[:, None]
         values = size * np.sin(phase + random.uniform(0, 2 * np.pi, channels))
     return Part(values, {"form": form, "change_points": changes, "states": states})
+
+
+def change_points(random: Random, length: int) -> np.ndarray:
+    """One to three steps, ascending, at least an eighth of the length apart and from both ends."""
+    gap = length // 8
+    count = int(random.integers(1, 4))
+    # Positions with room between them, by spreading those of a shorter series.
+    free = np.sort(random.choice(np.arange(length - (count + 1) * gap), count, replace=False))
+    found: np.ndarray = free + gap * np.arange(1, count + 1)
+    return found
 
 
 def noise(random: Random, length: int, channels: int) -> Part:

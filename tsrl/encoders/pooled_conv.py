@@ -102,4 +102,5 @@ def _halved(h: Array) -> Array:
     """The largest of every two steps, the first of which stands alone: `[B, T, C] -> [B, T // 2 + 1, C]`."""
     steps = h.shape[1]
     padded = jnp.pad(h, ((0, 0), (1, 1 + steps % 2), (0, 0)), constant_values=-jnp.inf)[:, : 2 * (steps // 2 + 1)]
-    return padded.reshape(len(h), -1, 2, h.shape[-1]).max(2)
+    pairs = padded.reshape(len(h), -1, 2, h.shape[-1])
+    return jnp.maximum(pairs[:, :, 0], pairs[:, :, 1])

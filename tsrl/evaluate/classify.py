@@ -208,18 +208,21 @@ def labelled_splits(
     return z, y, z_new, y_new, classes
 
 
-def search_folds(y: np.ndarray, seed: int) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+def search_folds(
+    y: np.ndarray, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
     """The rows and folds that choose a classifier's penalty; the rule is the one `fit_svc` describes.
 
     Args:
       y: `[N]` labels.
       seed: picks the rows of a large set.
+      groups: `[N]` whose row each is: where there are five groups or more, none is in two folds' held out parts.
 
     Returns:
       Row numbers: all, or at most 10,000, stratified by class. The five folds as pairs of numbers into those rows, to
       learn from and held out; none where there is to be no search.
     """
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     rows = np.arange(len(y))
     if len(y) < 50 or len(y) // len(np.unique(y)) < FOLDS:
@@ -229,7 +232,10 @@ def search_folds(y: np.ndarray, seed: int) -> tuple[np.ndarray, list[tuple[np.nd
     with warnings.catch_warnings():
         # A class smaller than the folds is expected: it is missing from some of them.
         warnings.filterwarnings("ignore", message="The least populated class in y", category=UserWarning)
-        folds = list(StratifiedKFold(FOLDS).split(rows, y[rows]))
+        if groups is not None and len(np.unique(groups[rows])) >= FOLDS:
+            folds = list(StratifiedGroupKFold(FOLDS).split(rows, y[rows], groups[rows]))
+        else:
+            folds = list(StratifiedKFold(FOLDS).split(rows, y[rows]))
     return rows, [] if any(len(np.unique(y[rows][learnt])) < 2 for learnt, _ in folds) else folds
 
 

@@ -10,12 +10,14 @@ import numpy as np
 
 from tsrl.errors import InputError
 from tsrl.evaluate.classify import decision_scores, evaluate_svc, labelled_splits
-from tsrl.evaluate.probes import evaluate_nearest, fit_ridge_classifier, nearness
+from tsrl.evaluate.probes import evaluate_logistic, evaluate_nearest, fit_ridge_classifier, nearness
 
 # Cells of all warping matrices, times channels: two minutes of one core, which fills up to 200 million a second.
 DTW_CELLS = 25_000_000_000
 # Squared training rows times values of a series: three minutes of the SVC's search at 50 million a second.
 SVC_VALUES = 10_000_000_000
+# Training rows times values of a series times classes: three minutes of the logistic regression's search.
+LOGISTIC_VALUES = 200_000_000
 # Training rows times features of the ridge head: 2,000 x 49,728 took 3.4 GB, so the limit takes about 7 GB.
 ROCKET_VALUES = 200_000_000
 # The kernels have nine weights and MultiRocket applies them to differences too, which are one step shorter.
@@ -38,14 +40,20 @@ class Controls(NamedTuple):
 
 
 def classification_controls(
-    x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, seed: int = 0
+    x_train: np.ndarray,
+    y_train: np.ndarray,
+    x_test: np.ndarray,
+    y_test: np.ndarray,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> Controls:
-    """Every control that is feasible: MiniRocket, MultiRocket, 1-NN DTW, 1-NN Euclidean and an SVC of the raw series.
+    """Every control that is feasible: MiniRocket, MultiRocket, 1-NN DTW, and of the raw series 1-NN Euclidean, an SVC
+    and a logistic regression.
 
     All see the series as `filled` makes them, at the scale they are given. The first three need aeon. MiniRocket and
     MultiRocket have their published number of kernels, with `fit_ridge_classifier` as the head; series shorter than 10
     steps stay at their last value up to there. DTW is without a window (the archive's "DTW (w=100)"), one path for all
-    channels, and its neighbours rank as in `evaluate_nearest`. The last two see the channels and steps in one row.
+    channels, and its neighbours rank as in `evaluate_nearest`. The last three see the channels and steps in one row.
 
     Args:
       x_train: `[N, T, C]`, NaN = missing, or after the end of a shorter series.
@@ -53,10 +61,11 @@ def classification_controls(
       x_test: `[M, T, C]`.
       y_test: `[M]` labels, all of which occur in `y_train`.
       seed: of the kernels of MiniRocket and MultiRocket and of the SVC's search (see `fit_svc`).
+      groups: `[N]` whose training row each is, for the logistic regression (see `evaluate_logistic`).
 
     Returns:
       Scores by name, and the reasons for those left out: aeon is not installed, or the data set is beyond `DTW_CELLS`,
-      `ROCKET_VALUES` or `SVC_VALUES`.
+      `ROCKET_VALUES`, `SVC_VALUES` or `LOGISTIC_VALUES`.
 
     Raises:
       InputError: series that are not `[N, T, C]` of one T and C, infinite values; labels as for `evaluate_svc`.
@@ -76,6 +85,7 @@ def classification_controls(
         "1-NN DTW": partial(_nearest_dtw, train, y, test, y_new),
         "1-NN Euclidean": partial(evaluate_nearest, flat, y, flat_new, y_new),
         "raw SVC": partial(_raw_svc, flat, y, flat_new, y_new, seed),
+        "raw logistic": partial(_raw_logistic, flat, y, flat_new, y_new, seed, groups),
     }
     found = Controls({}, {})
     for name, control in controls.items():
@@ -171,6 +181,18 @@ def _raw_svc(flat: np.ndarray, y: np.ndarray, flat_new: np.ndarray, y_new: np.nd
             f"above the limit of {SVC_VALUES:.1e}"
         )
     return evaluate_svc(flat, y, flat_new, y_new, seed)
+
+
+def _raw_logistic(
+    flat: np.ndarray, y: np.ndarray, flat_new: np.ndarray, y_new: np.ndarray, seed: int, groups: np.ndarray | None
+) -> dict[str, Any]:
+    cost = flat.size * len(np.unique(y))
+    if cost > LOGISTIC_VALUES:
+        raise _Infeasible(
+            f"{len(flat):,} training series of {flat.shape[1]:,} values cost {cost:.1e} (number times values times "
+            f"classes), above the limit of {LOGISTIC_VALUES:.1e}"
+        )
+    return evaluate_logistic(flat, y, flat_new, y_new, seed, groups)
 
 
 def _channels_first(x: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Classification: frozen embeddings of labelled series, read by the field's classifiers."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ from tsrl.tasks.base import Arrays, Scored, Source, Task, Training, scored_row, 
 
 PROTOCOLS = {
     "svc": "the method's own series embedding; RBF SVC, C by 5-fold cross-validation on train (TS2Vec's protocol)",
-    "logistic": "the method's own series embedding, standardised; logistic regression, C by cross-validation on train",
+    "logistic": "the method's own series embedding, standardised; logistic regression, C by cross-validation on train, "
+    "by recording or subject where they are known",
     "nearest": "the method's own series embedding; the nearest training series, Euclidean",
     "rich": "maximum, mean, standard deviation and share of positive values of every block's output, standardised; "
     "ridge classifier, penalty by leave-one-out on train",
@@ -111,9 +113,9 @@ def embed(dataset: Dataset, embedder: Embedder) -> dict[str, np.ndarray]:
 
 
 def labels(config: Config, dataset: Dataset) -> dict[str, np.ndarray]:
-    """The labels there are, and the rows' ids."""
+    """The labels there are, the rows' ids, and whose they are."""
     known = {name: y for name in ("y_train", "y_test") if (y := getattr(dataset, name)) is not None}
-    return known | {name: values for name, values in dataset.rows.items() if name.startswith("id_")}
+    return known | {name: values for name, values in dataset.rows.items() if name.startswith(("id_", "group_"))}
 
 
 def score(config: Config, dataset: Dataset, embedder: Embedder, source: Source) -> Scored:
@@ -121,24 +123,30 @@ def score(config: Config, dataset: Dataset, embedder: Embedder, source: Source) 
     z, split = embed(dataset, embedder), labelled(dataset)
     if split is None:
         return Scored([], z)
-    rich = [embedder.read_out(x, rich_readout) for x in (split.x_train, split.x_test)]
-    own = scored_row(source, "rich", evaluate_ridge(rich[0], split.y_train, rich[1], split.y_test))
-    return Scored([*judge(config, z | labels(config, dataset), source), own], z)
+    rows = judge(config, z | labels(config, dataset), source)
+    if "rich" in config.classify.protocols:
+        rich = [embedder.read_out(x, rich_readout) for x in (split.x_train, split.x_test)]
+        rows.append(scored_row(source, "rich", evaluate_ridge(rich[0], split.y_train, rich[1], split.y_test)))
+    return Scored(rows, z)
 
 
 def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
-    """Every protocol on embeddings and labels."""
+    """Every protocol that is asked for, on embeddings and labels."""
     z_train, y_train, z_test, y_test = wanted(arrays, ARRAYS)
-    seed = source.seed or 0
-    rows = [
-        scored_row(source, "svc", evaluate_svc(z_train, y_train, z_test, y_test, seed)),
-        scored_row(source, "logistic", evaluate_logistic(z_train, y_train, z_test, y_test, seed)),
-        scored_row(source, "nearest", evaluate_nearest(z_train, y_train, z_test, y_test)),
-    ]
-    for share, fraction in FEW_LABELS.items() if config.classify.few_labels else []:
+    seed, groups = source.seed or 0, arrays.get("group_train")
+    readers: dict[str, Callable[[], dict[str, Any]]] = {
+        "svc": lambda: evaluate_svc(z_train, y_train, z_test, y_test, seed),
+        "logistic": lambda: evaluate_logistic(z_train, y_train, z_test, y_test, seed, groups),
+        "nearest": lambda: evaluate_nearest(z_train, y_train, z_test, y_test),
+    }
+    asked = config.classify.protocols
+    rows = [scored_row(source, name, read()) for name, read in readers.items() if name in asked]
+    few_labels = config.classify.few_labels and "logistic" in asked
+    for share, fraction in FEW_LABELS.items() if few_labels else []:
         kept = few_label_rows(y_train, fraction, seed)
         if kept is not None:
-            few = evaluate_logistic(z_train[kept], y_train[kept], z_test, y_test, seed)
+            own = None if groups is None else groups[kept]
+            few = evaluate_logistic(z_train[kept], y_train[kept], z_test, y_test, seed, own)
             rows.append(scored_row(source, "logistic", few, {"labels": share}))
     return rows
 
@@ -147,7 +155,8 @@ def controls(config: Config, dataset: Dataset) -> list[Row]:
     """Classifiers of the raw series, among them the archives' strongest quick ones; with the run's first seed."""
     if labelled(dataset) is None:
         return []
-    found = classification_controls(*prepared(config, dataset), seed=config.seed)
+    groups = dataset.rows.get("group_train")
+    found = classification_controls(*prepared(config, dataset), seed=config.seed, groups=groups)
     done = [
         scored_row(Source(name, "control", config.seed), "control", scores) for name, scores in found.scores.items()
     ]
