@@ -39,7 +39,8 @@ def test_twenty_steps(name):
     assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, before)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((after.params, after.aux, metrics, z)))
     assert metrics["grad_norm"].min() > 1e-6
-    assert metrics["loss"][-5:].mean() < metrics["loss"][:5].mean()
+    # CoST's first batch meets a queue of random negatives, which are easy.
+    assert metrics["loss"][-5:].mean() < metrics["loss"][1:6].mean()
     assert effective_rank(z) > 1.5
 
     # The first step's loss, operation by operation.
