@@ -208,7 +208,7 @@ def config_json(config: Config) -> dict[str, Any]:
 
 def evaluation_json(config: Evaluation) -> dict[str, Any]:
     """How the representations are judged, as JSON values."""
-    settings = {name: dataclasses.asdict(getattr(config, name)) for name in ("forecast", "classify", "anomaly")}
-    own = {"forecast": "forecast", "anomaly": "anomaly"}.get(config.task, "classify")
+    own = config.task if config.task in ("forecast", "anomaly") else "classify"
+    record = {"task": config.task, own: dataclasses.asdict(getattr(config, own))}
     # Through JSON, where tuples become lists: the record is compared with one that was read.
-    return json.loads(json.dumps({"task": config.task, own: settings[own]}))
+    return dict(json.loads(json.dumps(record)))

@@ -75,11 +75,11 @@ def rule_of(name: str, strength: Strength) -> Callable[[Key, Batch], tuple[Batch
     return lambda key, batch: RULES[name](key, dataclasses.replace(batch, extra={}), strength)
 
 
-def weak_strong(key: Key, batch: Batch, strength: Strength) -> tuple[Batch, Batch]:
+def weak_strong(key: Key, batch: Batch, strength: Strength, first_channel: bool = False) -> tuple[Batch, Batch]:
     """A view whose steps are scaled, and one whose pieces are permuted and jittered (TS-TCC)."""
     weak, order, noise = jax.vmap(lambda key: views.example_keys(key, batch.index))(jax.random.split(key, 3))
-    strong = augment.jittered(noise, augment.permuted(order, batch, strength.segments), strength.jitter)
-    return augment.scaled_by_step(weak, batch, strength.scale), strong
+    moved = augment.permuted(order, batch, strength.segments, first_channel)
+    return augment.scaled_by_step(weak, batch, strength.scale), augment.jittered(noise, moved, strength.jitter)
 
 
 def weak_strong_released(key: Key, batch: Batch, strength: Strength) -> tuple[Batch, Batch]:
@@ -88,11 +88,7 @@ def weak_strong_released(key: Key, batch: Batch, strength: Strength) -> tuple[Ba
     A series has the same two views at every step, for all seeds, and where pieces change places its first channel
     stands in all channels of the strong view.
     """
-    weak, order, noise = jax.vmap(lambda key: views.example_keys(key, batch.index))(
-        jax.random.split(jax.random.key(0), 3)
-    )
-    permuted = augment.permuted(order, batch, strength.segments, first_channel=True)
-    return augment.scaled_by_step(weak, batch, strength.scale), augment.jittered(noise, permuted, strength.jitter)
+    return weak_strong(jax.random.key(0), batch, strength, first_channel=True)
 
 
 def transformed(change: Callable[[Key, Batch, Strength], Batch]) -> Rule:

@@ -97,6 +97,8 @@ def test_logistic_penalty_is_chosen_on_groups_the_fit_has_not_seen():
     wanted = GridSearchCV(pipe, grid, cv=folds).fit(z, y, groups=groups).best_params_["logisticregression__C"]
     assert evaluate_logistic(z, y, z, y, groups=groups)["C"] == wanted
     assert evaluate_logistic(z, y, z, y)["C"] != wanted
+    with pytest.raises(InputError, match="groups: found shape \\(119,\\), want y_train's \\(120,\\)"):
+        evaluate_logistic(z, y, z, y, groups=groups[1:])
     # Too few groups to hold some of them out.
     assert evaluate_logistic(z, y, z, y, groups=groups % 4)["C"] == evaluate_logistic(z, y, z, y)["C"]
 

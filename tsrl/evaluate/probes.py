@@ -52,7 +52,7 @@ def evaluate_logistic(
       `accuracy`, `macro_f1`, `kappa`, `auprc` (see `classification_scores`), `n_train`, `n_test` and the chosen `C`.
 
     Raises:
-      InputError: as `evaluate_svc`.
+      InputError: as `evaluate_svc`; groups of another shape.
     """
     from scipy.special import log_softmax
     from sklearn.exceptions import ConvergenceWarning
@@ -61,6 +61,8 @@ def evaluate_logistic(
     from sklearn.preprocessing import StandardScaler
 
     z, y, z_new, y_new, classes = labelled_splits(z_train, y_train, z_test, y_test)
+    if groups is not None and np.shape(groups) != y.shape:
+        raise InputError(f"groups: found shape {np.shape(groups)}, want y_train's {y.shape}")
     z, z_new = z.astype(np.float64), z_new.astype(np.float64)
     rows, folds = search_folds(y, seed, groups)
     folds = folds[:1] if len(rows) >= LOGISTIC_ONE_FOLD else folds
