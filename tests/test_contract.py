@@ -67,14 +67,15 @@ def test_resume_is_bit_equal(name, saved_at, tmp_path):
 @pytest.mark.parametrize("name", METHODS)
 def test_two_devices_make_the_same_sgd_update(name):
     assert jax.local_device_count() >= 2
-    # Batch normalisation of a handful of rows magnifies rounding, more with every step.
+    # Batch normalisation of a handful of rows magnifies rounding, and a maximum between near ties then falls on another
+    # step: double precision leaves the order of the sums as the only difference.
     normalised = name in ("byol", "ccl", "mhccl", "tstcc")
     sgd, few = SMALL_SGD if normalised else SGD, {"steps": 4, "batch_size": 10 if normalised else 4}
-    one, two = train(name, sgd, devices=1, **few), train(name, sgd, devices=2, **few)
+    with jax.enable_x64(normalised):
+        one, two = train(name, sgd, devices=1, **few), train(name, sgd, devices=2, **few)
     for a, b in zip(one.history, two.history, strict=True):
         assert a.keys() == b.keys()
-        rtol = 1e-5 if normalised else 1e-6
-        np.testing.assert_allclose([a[k] for k in a], [b[k] for k in a], rtol=rtol, atol=1e-6)
+        np.testing.assert_allclose([a[k] for k in a], [b[k] for k in a], rtol=1e-6, atol=1e-6)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6), one.state, two.state)
 
 
