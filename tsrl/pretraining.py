@@ -18,10 +18,12 @@ from tsrl.data.scaling import Scaler
 from tsrl.data.series import check_series
 from tsrl.data.store import Store, store_scaler
 from tsrl.embedder import Embedder, model_meta
+from tsrl.encoders.micro_batched import micro_batched
 from tsrl.errors import InputError
 from tsrl.evaluate.health import monitored_rows, training_monitor
 from tsrl.examples import rows_of, whole_series, windows
 from tsrl.methods import ENCODER_OF
+from tsrl.methods.accumulated import accumulated
 from tsrl.methods.contextual import contextual
 from tsrl.parallel import AXIS
 from tsrl.settings import check_train
@@ -62,8 +64,12 @@ class Job:
 
     def method(self, axis_name: str | None) -> Method:
         """The method, with batches cut to `max_train_length`, unless they are windows or it cuts out windows itself."""
-        method = self.config.method.build(self.config.encoder, axis_name)
-        train = self.config.train
+        train, encoder = self.config.train, self.config.encoder
+        if train.micro_batch:
+            encoder = micro_batched(encoder, train.micro_batch)
+        method = self.config.method.build(encoder, axis_name)
+        if train.accumulate > 1:
+            method = _accumulated(method, train.accumulate)
         if train.batches == "contextual":
             alone = self.config.method.build(self.config.encoder, None)
             method = _contextual(method, alone, self.batch_size, train.same_above)
@@ -113,7 +119,7 @@ def _windowed(method: Method, max_length: int) -> Method:
     return method._replace(draw=random_window(method.draw, max_length))
 
 
-_contextual = lru_cache(maxsize=32)(contextual)
+_contextual, _accumulated = lru_cache(maxsize=32)(contextual), lru_cache(maxsize=32)(accumulated)
 
 
 def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
