@@ -31,19 +31,19 @@ def series(steps: int, rows: int, channels: int = CHANNELS) -> np.ndarray:
     return ((x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)).astype(np.float32)
 
 
-def job_of(x: np.ndarray, seeds: int = 1) -> Any:
+def job_of(x: np.ndarray, seeds: int = 1, micro_batch: int = 0) -> Any:
     """The training run whose batch is all rows of x."""
     from tsrl.config import Config, Train, options
     from tsrl.encoders import DilatedConv
     from tsrl.pretraining import prepare
 
     rows, steps, _ = x.shape
-    train = Train(steps=600, batch_size=rows, max_train_length=steps)
+    train = Train(steps=600, batch_size=rows, max_train_length=steps, micro_batch=micro_batch)
     encoder = DilatedConv(width=WIDTH, features=FEATURES, depth=DEPTH)
     return prepare(Config(method=options("ts2vec"), encoder=encoder, train=train, seeds=seeds), x, None)
 
 
-def ours(x: np.ndarray, seeds: int = 1, devices: int = 1) -> Callable[[], object]:
+def ours(x: np.ndarray, seeds: int = 1, devices: int = 1, micro_batch: int = 0) -> Callable[[], object]:
     """A function that makes one update on all rows of x, as the training loop does, and waits for it."""
     import jax
     import jax.numpy as jnp
@@ -55,7 +55,7 @@ def ours(x: np.ndarray, seeds: int = 1, devices: int = 1) -> Callable[[], object
     from tsrl.types import Plan
 
     rows = len(x)
-    job = job_of(x, seeds)
+    job = job_of(x, seeds, micro_batch)
     method, optimizer = job.method(AXIS), job.optimizer()
     advance = DeviceStep(make_step(method, optimizer, job.steps, AXIS), jax.local_devices()[:devices])
     data, plan = advance.replicate(job.data), Plan()
@@ -85,16 +85,25 @@ def peer(x: np.ndarray, cut_diagonal: bool = False) -> Callable[[], object]:
 
 
 def steps_in_child(
-    who: str, steps: int, rows: int, updates: int, *, seeds: int = 1, devices: int = 1, cores: int | None = None
+    who: str, steps: int, rows: int, updates: int, *, cores: int | None = None, devices: int = 1, **how: int
 ) -> dict[str, Any]:
-    """Training steps of one of `MODELS` in a fresh process, held to so many of the cores if a number is given.
+    """Training steps of one of `MODELS` in a fresh process.
+
+    Args:
+      who: the model.
+      steps: of a series.
+      rows: in the batch.
+      updates: that are timed.
+      cores: the process is held to so many of them; default: all.
+      devices: as which XLA presents the host.
+      **how: further settings of `ours`.
 
     Returns:
       A result with `seconds` of each update, `first_s` of the one before, which compiles, `start_bytes` of memory
       before the first and `peak_bytes` in all; or an `error`.
     """
-    settings = {"who": who, "steps": steps, "rows": rows, "updates": updates, "seeds": seeds, "devices": devices}
-    found = in_child("training.py", settings | {"cores": cores}, host_devices(devices))
+    settings = {"who": who, "steps": steps, "rows": rows, "updates": updates, "cores": cores}
+    found = in_child("training.py", settings | {"how": {"devices": devices, **how}}, host_devices(devices))
     return found if "error" in found else timed(**found)
 
 
@@ -103,14 +112,12 @@ def host_devices(count: int) -> dict[str, str]:
     return {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}".strip()}
 
 
-def _child(
-    who: str, steps: int, rows: int, updates: int, seeds: int, devices: int, cores: int | None
-) -> dict[str, Any]:
+def _child(who: str, steps: int, rows: int, updates: int, cores: int | None, how: dict[str, int]) -> dict[str, Any]:
     if cores is not None:
         # Before the libraries count them.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     x = series(steps, rows)
-    step = ours(x, seeds, devices) if who == "ours" else peer(x, who == MODELS[2])
+    step = ours(x, **how) if who == "ours" else peer(x, who == MODELS[2])
     start_bytes, seconds = peak_bytes(), []
     for _ in range(updates + 1):
         start = time.perf_counter()
