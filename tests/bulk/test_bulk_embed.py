@@ -52,7 +52,7 @@ def npz(folder, save=np.savez):
         (wide, {"columns": ("a", "b")}),
         (npz, {}),
         (lambda folder: npz(folder, np.savez_compressed), {}),
-        (lambda folder: records(folder / "x.array_record", X), {"sizes": (12,)}),
+        (lambda folder: records(folder / "x.array_record", X), {}),
         (store, {"batch_size": 3}),
     ],
 )

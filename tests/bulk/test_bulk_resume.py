@@ -2,11 +2,13 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jobs
 import numpy as np
@@ -140,6 +142,20 @@ def test_exit_codes(source, saved, tmp_path, capsys):
         tsrl_command(["embed", str(good), str(tmp_path / "out"), "--model", str(saved)])
     assert ended.value.code == 2
     assert "error: out: found another job in" in capsys.readouterr().err
+
+
+def test_the_readmes_command_runs(saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    section = (Path(__file__).parents[2] / "README.md").read_text().partition("## Embedding files of any size\n")[2]
+    lines = section.partition("```console\n")[2].partition("```")[0].splitlines()
+    write_store("corpus", [X])
+    shutil.copytree(saved, "my-model")
+    program, *line = shlex.split(lines[0])
+    assert program == "tsrl"
+    tsrl_command(line)
+    assert (tmp_path / "embeddings" / "done.json").is_file()
+    # The other is the same job.
+    assert lines[1].startswith(lines[0] + " --engine ray")
 
 
 def test_the_folder_of_another_job_is_refused_and_left_alone(source, saved, tmp_path):

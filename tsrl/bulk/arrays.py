@@ -10,10 +10,12 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from tsrl.bulk.source import BLOCK_VALUES, Part, Rows, checked_parts, likely_lengths
+from tsrl.bulk.source import Part, Rows, checked_parts, likely_lengths
 from tsrl.data.npz import npz_source, readable, stored_keys
 from tsrl.errors import InputError
 
+# Numbers of a part of an array: 16 MB in float32.
+_PART_VALUES = 2**22
 # Records of a part: their sizes are not known before they are read.
 _PART_RECORDS = 1024
 _SAMPLE = 2**16
@@ -111,7 +113,7 @@ def open_npz(files: tuple[Path, ...], channels: int, key: str, id_name: str) -> 
         if len(shape) != 3 or shape[2] != channels or shape[1] < 1:
             raise InputError(f"{source}: {key}: found shape {shape}, want [N, T, {channels}] as the model has channels")
         values = shape[1] * channels
-        rows = max(1, BLOCK_VALUES // values)
+        rows = max(1, _PART_VALUES // values)
         for first in range(0, shape[0], rows):
             parts.append(Part(len(parts), place, first, min(rows, shape[0] - first), values))
         lengths.append(shape[1])
@@ -166,7 +168,7 @@ class RecordSource:
                     records = reader.read(start, min(start + rows, part.first + part.rows))
                 series, reasons = [], {}
                 for place, record in enumerate(records):
-                    one = self._series(record)
+                    one = _series(record, self.channels)
                     if isinstance(one, str):
                         reasons[place] = one
                     series.append(np.zeros((0, self.channels), np.float32) if isinstance(one, str) else one)
@@ -174,19 +176,21 @@ class RecordSource:
         finally:
             reader.close()
 
-    def _series(self, record: bytes) -> np.ndarray | str:
-        try:
-            found = np.lib.format.read_array(io.BytesIO(record), allow_pickle=False)
-        except (ValueError, EOFError, OSError, MemoryError) as error:
-            return f"found no bytes of a .npy file ({type(error).__name__}), want one of numbers"
-        if found.dtype.kind not in "iuf":
-            return f"found dtype {found.dtype}, want numbers"
-        if found.ndim == 1:
-            found = found[:, None]
-        if found.ndim != 2 or found.shape[1] != self.channels:
-            return f"found shape {found.shape}, want [T, {self.channels}]"
-        with np.errstate(over="ignore"):
-            return found.astype(np.float32)
+
+def _series(record: bytes, channels: int) -> np.ndarray | str:
+    """The series `[T, C]` of a record, or why it has none."""
+    try:
+        found = np.lib.format.read_array(io.BytesIO(record), allow_pickle=False)
+    except (ValueError, EOFError, OSError, MemoryError) as error:
+        return f"found no bytes of a .npy file ({type(error).__name__}), want one of numbers"
+    if found.dtype.kind not in "iuf":
+        return f"found dtype {found.dtype}, want numbers"
+    if found.ndim == 1:
+        found = found[:, None]
+    if found.ndim != 2 or found.shape[1] != channels:
+        return f"found shape {found.shape}, want [T, {channels}]"
+    with np.errstate(over="ignore"):
+        return found.astype(np.float32)
 
 
 def open_records(files: tuple[Path, ...], channels: int) -> RecordSource:
@@ -196,11 +200,14 @@ def open_records(files: tuple[Path, ...], channels: int) -> RecordSource:
       InputError: the package array_record is missing, or a file is none of its.
     """
     parts: list[Part] = []
-    fingerprints = []
+    fingerprints, lengths = [], []
     for place, path in enumerate(files):
         reader = _records(path)
         count = reader.num_records()
+        with readable(path.name, "damaged data in record 0"):
+            first_one = _series(reader.read(0, 1)[0], channels) if count else ""
         reader.close()
+        lengths.append(0 if isinstance(first_one, str) else len(first_one))
         for first in range(0, count, _PART_RECORDS):
             parts.append(Part(len(parts), place, first, min(_PART_RECORDS, count - first), 0))
         with path.open("rb") as stream:
@@ -210,7 +217,8 @@ def open_records(files: tuple[Path, ...], channels: int) -> RecordSource:
                 stream.seek(start)
                 digest.update(stream.read(_SAMPLE))
         fingerprints.append(digest.hexdigest())
-    return RecordSource(files, tuple(fingerprints), checked_parts(parts, files[0].name), (), "", None, channels)
+    found = checked_parts(parts, files[0].name)
+    return RecordSource(files, tuple(fingerprints), found, likely_lengths(lengths), "", None, channels)
 
 
 def _records(path: Path) -> Any:

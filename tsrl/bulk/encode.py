@@ -20,8 +20,8 @@ Level = Literal["series", "steps"]
 
 # Values of the largest intermediate array of a batch: 32 MB per copy in float32, as in `evaluate.embed`.
 _BATCH_VALUES = 2**23
-# Numbers of a block's result: 64 MB.
-_RESULT_VALUES = 2**24
+# Numbers of a block's result: 16 MB.
+_RESULT_VALUES = 2**22
 # Rows of a block where nothing is known of their size.
 _UNKNOWN_ROWS = 256
 # The rows that fill no batch go through a program of this share of its rows.
@@ -70,7 +70,7 @@ class BatchEncoder:
 
     Args:
       model: of one seed.
-      sizes: the lengths; empty: `lengths`, and a ladder whose steps are a quarter apart.
+      sizes: the lengths; empty: `lengths`, the model's own, and a ladder whose steps are a quarter apart.
       lengths: that are likely to occur; see `Source.lengths`.
       level: an embedding for each series, or for each of its steps.
       scores: the anomaly score of the last step too.
@@ -93,7 +93,7 @@ class BatchEncoder:
         batch_size: int | None = None,
     ):
         self.model, self._level, self._scores, self._batch_size = model, level, scores, batch_size
-        self._given, self._likely = tuple(sorted(sizes)), tuple(sorted(lengths))
+        self._given, self._likely = tuple(sorted(sizes)), (*lengths, model.length)
         self._sizes: dict[int, int | str] = {}
         self._rows: dict[int, int] = {}
         self._block_rows = 1

@@ -37,7 +37,7 @@ class Embed:
       id: the column of ids, carried over; default: id, where there is one.
       level: an embedding for each series, or for each of its steps.
       scores: the anomaly score of each series' last step: the L1 distance of its representations, seen and hidden.
-      sizes: lengths that shorter series are padded to; default: the usual length, and a ladder.
+      sizes: lengths that shorter series are padded to; default: the input's usual length, the model's own, a ladder.
       batch_size: series that are encoded at a time; default: by memory.
       seed: which of the model's seeds; default: the first.
       step: the model after this many updates; default: the newest.
@@ -86,6 +86,9 @@ class Job:
         taken = {"part", "row", "embedding", "score", "reason"}
         if source.id_name in taken:
             raise InputError(f"id: found the column {source.id_name!r}, want a name that is no column of the output")
+        rows: list[list[int]] = [[] for _ in source.files]
+        for part in source.parts:
+            rows[part.file].append(part.rows)
         self.manifest: dict[str, Any] = {
             "kind": KIND,
             "model": model_hash(model),
@@ -100,15 +103,14 @@ class Job:
             },
             "versions": {name: version(name) for name in ("tsrl", "jax")},
             "files": [
-                {"name": file.name, "fingerprint": digest}
-                for file, digest in zip(source.files, source.fingerprints, strict=True)
+                {"name": file.name, "fingerprint": digest, "parts": parts}
+                for file, digest, parts in zip(source.files, source.fingerprints, rows, strict=True)
             ],
             "rows": sum(part.rows for part in source.parts),
-            "parts": [[part.file, part.first, part.rows] for part in source.parts],
         }
-        form = self.manifest, self.encoder.width, settings.level, settings.scores, source.id_name, source.id_type
-        self.form = Form(*form)
-        self.manifest = self.manifest | {"columns": {field.name: str(field.type) for field in self.form.rows}}
+        columns = self.encoder.width, settings.level, settings.scores, source.id_name, source.id_type
+        self.form = Form(self.manifest, *columns)
+        self.manifest |= {"columns": {field.name: str(field.type) for field in self.form.rows}}
 
     def make(self, parts: Sequence[Part]) -> Generator[Done]:
         """Reads, embeds and writes parts; each is yielded when it is in its place.

@@ -7,12 +7,15 @@ place of the other. Input, model and output are paths that all machines see.
 import logging
 import signal
 import threading
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import ray
+import ray.data
 
 from tsrl.bulk.job import Embed, Job
 from tsrl.bulk.parts import Done
@@ -21,7 +24,7 @@ from tsrl.errors import InputError
 
 
 class _Worker:
-    """Made once in each process of Ray's. What is wrong is an answer: Ray would wrap an exception, and lose its kind."""
+    """Made once in each process of Ray's. Wrong input is an answer: Ray would wrap the exception and lose its kind."""
 
     def __init__(self, settings: Embed, digest: str):
         self._wrong = ""
@@ -55,18 +58,13 @@ def make_on_ray(job: Job, parts: Sequence[Part]) -> Generator[Done]:
       Each part that is in its place, in any order.
 
     Raises:
-      InputError: Ray is not installed; or as `Job.make`, from any worker.
+      InputError: as `Job.make`, from any worker.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError("engine: found no package ray, want it installed: pip install 'tsrl[ray]'") from error
     if not parts:
         return
     ours = not ray.is_initialized()
     if ours:
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        with _own_signals():
+        with _started_quietly():
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
@@ -78,6 +76,8 @@ def make_on_ray(job: Job, parts: Sequence[Part]) -> Generator[Done]:
             num_gpus=1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0,
             compute=ray.data.ActorPoolStrategy(size=min(job.settings.workers, len(numbers))),
         )
+        # Ray sets it up anew with a data set.
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         for row in made.iter_rows():
             if row["wrong"]:
                 raise InputError(row["wrong"])
@@ -94,9 +94,12 @@ def _everywhere(settings: Embed) -> Embed:
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keeps the handler of SIGTERM, in whose place Ray puts one that leaves at once."""
+def _started_quietly() -> Iterator[None]:
+    """Keeps the handler of SIGTERM, in whose place Ray puts one that leaves at once, and jax from warning of forks."""
     before = signal.getsignal(signal.SIGTERM)
-    yield
+    with warnings.catch_warnings():
+        # Ray's processes are other programs, which know nothing of jax's threads.
+        warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
+        yield
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -139,19 +139,9 @@ class PartFile:
                 self._form.mark(self._part)
             )
             # A name of its own: of a part that is made twice, as after a lost worker, each has its own file.
-            handle, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{what}-", dir=self._folder)
-            os.close(handle)
-            # mkstemp closes the file to others, which nothing else here is.
-            os.chmod(name, 0o666 & ~_umask())
-            self._open[what] = Path(name), pq.ParquetWriter(name, schema, **_WRITTEN)
+            path = self._folder / f"{TEMPORARY}{what}-{self._part.number}-{secrets.token_hex(8)}"
+            self._open[what] = path, pq.ParquetWriter(path, schema, **_WRITTEN)
         return self._open[what][1]
-
-
-def _umask() -> int:
-    """The process's mask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def finished(folder: Path, form: Form, part: Part) -> int | None:

@@ -13,6 +13,7 @@ from tsrl.bulk.folder import open_folder
 from tsrl.bulk.job import Embed, Job
 from tsrl.bulk.parts import Done, finished
 from tsrl.bulk.source import Part
+from tsrl.errors import InputError
 from tsrl.files import write_whole
 
 Engine = Callable[[Job, Sequence[Part]], Generator[Done]]
@@ -50,6 +51,7 @@ def embed_files(settings: Embed) -> Summary:
     Raises:
       InputError: wrong input, before anything is written; or a damaged part, those before it stay.
     """
+    engine = _engine(settings)
     job = Job(settings)
     parts = job.source.parts
     with open_folder(settings.out, job.manifest):
@@ -59,7 +61,7 @@ def embed_files(settings: Embed) -> Summary:
         start = time.perf_counter()
         with (
             _progress(len(parts), len(parts) - len(todo), settings.quiet) as report,
-            closing(_engine(settings)(job, todo)) as made,
+            closing(engine(job, todo)) as made,
         ):
             for done in made:
                 errors += done.errors
@@ -72,8 +74,12 @@ def embed_files(settings: Embed) -> Summary:
 def _engine(settings: Embed) -> Engine:
     if settings.engine == "local":
         return Job.make
-    from tsrl.bulk.on_ray import make_on_ray
-
+    try:
+        from tsrl.bulk.on_ray import make_on_ray
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"engine: found no package {error.name}, want it installed: pip install 'tsrl[ray]'"
+        ) from error
     return make_on_ray
 
 

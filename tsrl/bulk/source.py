@@ -8,8 +8,8 @@ import numpy as np
 
 from tsrl.errors import InputError
 
-# Numbers of one block: 16 MB in float32.
-BLOCK_VALUES = 2**22
+# Numbers of one block: 8 MB in float32.
+BLOCK_VALUES = 2**21
 # Formats by how a file's name ends; array_record files may be shards, as x.array_record-00000-of-00004.
 _FORMATS = {"Parquet": ".parquet", "npz": ".npz", "array_record": ".array_record"}
 # More lengths than that are no sign of series of equal length.
