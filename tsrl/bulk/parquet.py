@@ -1,6 +1,7 @@
 """Row groups of Parquet files as parts; wrong rows are told apart, not refused with their neighbours."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,15 +81,15 @@ def _series(lists: Any, channels: int) -> tuple[list[np.ndarray], dict[int, str]
     sizes, nulls = _sizes(lists)
     inner = lists.flatten()
     reasons = {int(row): "found null, want a list of numbers" for row in np.flatnonzero(nulls)}
-    ends = np.cumsum(sizes)
+    edges = np.concatenate([[0], np.cumsum(sizes)])
     if hasattr(inner, "flatten") and hasattr(inner.type, "value_type"):
         widths, missing = _sizes(inner)
         odd = np.flatnonzero((widths != channels) | missing)
-        for row, step in zip(np.searchsorted(ends, odd, side="right").tolist(), odd.tolist(), strict=True):
+        for row, step in zip(np.searchsorted(edges[1:], odd, side="right").tolist(), odd.tolist(), strict=True):
             found = "null" if missing[step] else f"{widths[step]} channels"
             reasons.setdefault(row, f"found {found} in a step, want {channels} channels")
         # From steps to numbers.
-        ends = np.concatenate([[0], np.cumsum(widths)])[ends]
+        edges = np.concatenate([[0], np.cumsum(widths)])[edges]
         inner = inner.flatten()
     else:
         for row in np.flatnonzero(sizes % channels).tolist():
@@ -96,11 +97,10 @@ def _series(lists: Any, channels: int) -> tuple[list[np.ndarray], dict[int, str]
     # A float64 beyond float32 becomes infinite here, which is told of the row later.
     with np.errstate(over="ignore"):
         values = np.asarray(inner.to_numpy(zero_copy_only=False)).astype(np.float32, copy=False)
-    starts = np.concatenate([[0], ends[:-1]])
     empty = np.zeros((0, channels), np.float32)
     series = [
         empty if row in reasons else values[start:end].reshape(-1, channels)
-        for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True))
+        for row, (start, end) in enumerate(itertools.pairwise(edges.tolist()))
     ]
     return series, reasons
 
