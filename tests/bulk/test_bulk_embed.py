@@ -11,8 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jobs import X, content, embedded, parquet, records, vectors
 
+import tsrl
 from tsrl.bulk import embed_files
 from tsrl.data.store import write_store
+from tsrl.encoders import PooledConv
+from tsrl.errors import InputError
 from tsrl.evaluate.anomaly import masked_score
 
 
@@ -154,6 +157,31 @@ def test_a_series_of_a_refused_length(saved, tmp_path):
     assert run(source, tmp_path / "out", saved, sizes=(8, 20)).errors == 1
     (reason,) = embedded(tmp_path / "out", "errors").column("reason").to_pylist()
     assert reason == "found 24 steps, want at most 20 (sizes)"
+
+
+@pytest.fixture(scope="module")
+def flattening(tmp_path_factory):
+    """A model whose embedding is as wide as its series are long, and that has fewer representations than steps."""
+    folder = tmp_path_factory.mktemp("flattening") / "model"
+    encoder = PooledConv(width=4, features=4, layers=1, kernel_size=3)
+    model = tsrl.pretrain(X, method="simclr", steps=1, batch_size=4, encoder=encoder)
+    model.save(folder)
+    return model, folder
+
+
+def test_a_model_of_one_length(flattening, tmp_path):
+    model, folder = flattening
+    source = parquet(tmp_path / "x.parquet", [X[0], X[1, :9], np.concatenate([X[0], X[1]])])
+    assert run(source, tmp_path / "out", folder).errors == 1
+    padded = np.stack([X[0], np.pad(X[1, :9], ((0, 3), (0, 0)), constant_values=np.nan)])
+    np.testing.assert_allclose(vectors(embedded(tmp_path / "out")), model.embed(padded), atol=1e-5)
+    (reason,) = embedded(tmp_path / "out", "errors").column("reason").to_pylist()
+    assert reason.startswith("found 24 steps, which the model refuses: embeddings of ")
+    with pytest.raises(InputError, match=r"sizes: found embeddings of \d+ and \d+ numbers, want one width"):
+        run(source, tmp_path / "out2", folder, sizes=(12, 24))
+    with pytest.raises(InputError, match=r"model: found 12 steps, which it refuses: \d+ representations of 12 steps"):
+        run(source, tmp_path / "out2", folder, level="steps")
+    assert not (tmp_path / "out2").exists()
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -18,14 +18,6 @@ from tsrl.errors import InputError
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
 PARTS = 12
-# Ray's own: sockets and files that it leaves to the collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
 # Each part takes longer in the workers too, and says which process made it.
 SLOW = """
 import os, pathlib, sys, time

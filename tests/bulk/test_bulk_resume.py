@@ -1,5 +1,6 @@
 """Killed, stopped, damaged, refused: whole parts stay, and the folder ends as that of a job without trouble."""
 
+import errno
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from filelock import FileLock
 from jobs import X, content, parquet, records
 
 from tsrl.bulk import embed_files
+from tsrl.bulk.parts import PartFile
 from tsrl.cli import main as tsrl_command
 from tsrl.data.store import write_store
 from tsrl.errors import InputError
@@ -124,6 +126,24 @@ def test_what_a_kill_leaves_half_written_is_removed_and_damaged_parts_are_made_a
     (out / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"out: found files but no manifest\.json in .*, want an empty or new folder"):
         embed_files(jobs.settings(source, out, saved))
+
+
+def test_a_write_that_fails_leaves_no_part_without_some_rows(saved, tmp_path, monkeypatch):
+    source = parquet(tmp_path / "x.parquet", rows=23)
+    monkeypatch.setattr("tsrl.bulk.encode.BLOCK_VALUES", 5 * X[0].size)
+    write = PartFile.write
+
+    def failing(self, ids, places, embeddings, scores):
+        if places[0] == 10:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, ids, places, embeddings, scores)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartFile, "write", failing)
+        with pytest.raises(OSError, match="No space"):
+            embed_files(jobs.settings(source, tmp_path / "out", saved))
+    assert content(tmp_path / "out").keys() == {".lock", "manifest.json"}
+    assert embed_files(jobs.settings(source, tmp_path / "out", saved)).errors == 0
 
 
 def test_exit_codes(source, saved, tmp_path, capsys):

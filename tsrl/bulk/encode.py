@@ -104,7 +104,10 @@ class BatchEncoder:
         for size, form in forms.items():
             if isinstance(form, str):
                 raise InputError(f"{'sizes' if self._given else 'model'}: found {size} steps, which it refuses: {form}")
-        self.width = int(next(form for form in forms.values() if not isinstance(form, str)))
+        widths = sorted({int(form) for form in forms.values()})
+        if len(widths) > 1:
+            raise InputError(f"sizes: found embeddings of {' and '.join(map(str, widths))} numbers, want one width")
+        self.width = widths[0]
 
     def plan(self, source: Source) -> None:
         """Evens batches out over the blocks of a source, so that few rows are left over."""

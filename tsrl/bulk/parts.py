@@ -78,7 +78,7 @@ class PartFile:
     def __init__(self, folder: Path, form: Form, part: Part):
         self._folder, self._form, self._part = folder, form, part
         self._open: dict[str, tuple[Path, Any]] = {}
-        self.errors = 0
+        self.rows = self.errors = 0
         self._writer("part")
 
     def write(self, ids: Any, places: np.ndarray, embeddings: Any, scores: np.ndarray | None) -> None:
@@ -92,6 +92,7 @@ class PartFile:
         """
         import pyarrow as pa
 
+        self.rows += len(places)
         further = [] if scores is None else [pa.array(scores, pa.float32())]
         self._add("part", self._form.rows, [*self._place(ids, places), embeddings, *further])
 
@@ -103,7 +104,13 @@ class PartFile:
         self._add("errors", self._form.errors, [*self._place(ids, places), pa.array(reasons, pa.string())])
 
     def commit(self) -> None:
-        """Moves the files to their places."""
+        """Moves the files to their places.
+
+        Raises:
+          RuntimeError: they have not as many rows as the part.
+        """
+        if self.rows + self.errors != self._part.rows:
+            raise RuntimeError(f"part {self._part.number}: found {self.rows + self.errors} rows of {self._part.rows}")
         for what in ("errors", "part"):
             if what in self._open:
                 path, writer = self._open.pop(what)
@@ -171,6 +178,7 @@ class Writer:
     def __init__(self, folder: Path, form: Form):
         self._folder, self._form = folder, form
         self._file: PartFile | None = None
+        self._failed = False
 
     def add(self, block: Block, found: list[tuple[np.ndarray, np.ndarray | None]]) -> Done | None:
         """Writes a block.
@@ -182,6 +190,16 @@ class Writer:
         Returns:
           What has been done, where it is the last block of its part.
         """
+        if self._failed:
+            # The blocks of a thread that has not heard of the failure yet would complete a part without some rows.
+            return None
+        try:
+            return self._add(block, found)
+        except BaseException:
+            self._failed = True
+            raise
+
+    def _add(self, block: Block, found: list[tuple[np.ndarray, np.ndarray | None]]) -> Done | None:
         if self._file is None:
             self._file = PartFile(self._folder, self._form, block.part)
         reasons, embedded = dict(block.reasons), np.zeros(block.rows, bool)
