@@ -18,6 +18,16 @@ from tsrl.errors import InputError
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 
 PARTS = 12
+# Of Ray itself, in this process.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore:{what}")
+    for what in (
+        ":DeprecationWarning",
+        ":ResourceWarning",
+        ":pytest.PytestUnraisableExceptionWarning",
+        "os.fork:RuntimeWarning",
+    )
+]
 # Each part takes longer in the workers too, and says which process made it.
 SLOW = """
 import os, pathlib, sys, time
@@ -120,7 +130,7 @@ def test_a_killed_job_is_taken_up(source, whole, saved, tmp_path):
     with started(source, out, saved, notes) as process:
         wait(lambda: len(list(out.glob("part-*"))) >= 3, process)
         process.kill()
-        process.communicate(timeout=120)
+        process.communicate(timeout=300)
     # Ray's workers end when they notice that the job has.
     deadline = time.monotonic() + 60
     while any(alive(worker) for _, worker in made(notes)) and time.monotonic() < deadline:
@@ -143,7 +153,7 @@ def test_a_stopped_job_ends_in_order(source, whole, saved, tmp_path):
     with started(source, out, saved, notes) as process:
         wait(lambda: len(list(out.glob("part-*"))) >= 2, process)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=300)
     assert process.returncode == 143, errors
     assert errors.strip().splitlines()[-1] == "stopped; the same command resumes"
     assert not list(out.glob(".tmp-*"))
