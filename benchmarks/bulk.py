@@ -166,7 +166,7 @@ def main() -> None:
     for name, value in further.items():
         print(f"{name}: {value}")
     for name, result in results.items():
-        if "rows" in result:
+        if "rows" in result and not result.get("kept_parts"):
             print(f"{name}: {result['rows'] / result['median']:,.0f} series/s")
     write(asked.json, results, **further, cores=len(os.sched_getaffinity(0)))
 
