@@ -65,7 +65,7 @@ def test_ray_leaves_the_same_bytes_and_takes_up_either_engines_job(source, whole
     # Paths that are relative to this process' folder, which the workers do not share.
     (tmp_path / "in").symlink_to(source)
     relative = jobs.settings(tmp_path.joinpath("in").relative_to(tmp_path), out.relative_to(tmp_path), saved)
-    ray.init(num_cpus=2, include_dashboard=False)
+    ray.init("local", num_cpus=2, include_dashboard=False)
     try:
         found = embed_files(jobs.Embed(**vars(relative) | {"engine": "ray", "workers": 2}))
         assert (found.rows, found.errors, found.kept) == (240, 2, 0)

@@ -5,6 +5,7 @@ place of the other. Input, model and output are paths that all machines see.
 """
 
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -58,14 +59,20 @@ def make_on_ray(job: Job, parts: Sequence[Part]) -> Generator[Done]:
       Each part that is in its place, in any order.
 
     Raises:
-      InputError: as `Job.make`, from any worker.
+      InputError: the cluster does not answer; or as `Job.make`, from any worker.
     """
     if not parts:
         return
     ours = not ray.is_initialized()
     if ours:
-        with _started_quietly():
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        # Without a word of the user's, none of Ray's is sent to its makers.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            with _started_quietly():
+                ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        except ConnectionError as error:
+            address = os.environ.get("RAY_ADDRESS", "")
+            raise InputError(f"RAY_ADDRESS: found {address!r}, where no cluster answers, want one, or none") from error
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         numbers = [{"part": part.number} for part in parts]
