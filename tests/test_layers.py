@@ -29,6 +29,7 @@ ALLOWED = {
     "evaluate": {"types", "errors", "evaluate"},
     "report": {"errors", "report"},
     "streaming": {"types", "errors", "files", "data", "embedder"},
+    "bulk": {"types", "errors", "files", "data", "config", "embedder", "bulk"},
     "settings": {"errors", "data", "evaluate"},
     "config": {"types", "errors", "data", "methods", "encoders", "settings"},
     "tasks": {
@@ -88,6 +89,7 @@ def test_the_rules_know_every_room():
         (r"\bpmap\(", "train/devices.py"),
         (r"\borbax\b.*import|import.*\borbax\b", "train/checkpoints.py"),
         (r"lax\.(psum|pmean|all_gather|axis_index)\b", "parallel.py"),
+        (r"\bimport ray\b|\bfrom ray\b", "bulk/on_ray.py"),
         (r"\bpickle\b|allow_pickle=True", None),
     ],
 )

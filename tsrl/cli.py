@@ -13,7 +13,8 @@ def main(args: list[str] | None = None) -> None:
     """The `tsrl` command.
 
     `tsrl train NAME [flags]` is the same as `python experiments/NAME.py [flags]`; `tsrl evaluate [flags]` judges
-    embeddings in a file; `tsrl datasets` lists what there is to train on. `--help` after each lists its flags.
+    embeddings in a file; `tsrl datasets` lists what there is to train on; `tsrl embed IN OUT --model DIR` embeds files
+    of any size. `--help` after each lists its flags.
     """
     try:
         _main(sys.argv[1:] if args is None else args)
@@ -37,10 +38,11 @@ def _main(args: list[str]) -> None:
     train.add_argument("flags", nargs=argparse.REMAINDER, help="flags of the experiment")
     commands.add_parser("evaluate", help="judge embeddings in an .npz file", add_help=False)
     commands.add_parser("datasets", help="list, show or prepare data sets", add_help=False)
-    if args[:1] in (["evaluate"], ["datasets"]):
+    commands.add_parser("embed", help="embed files of any size with a trained model", add_help=False)
+    if args[:1] in (["evaluate"], ["datasets"], ["embed"]):
         from tsrl import script
 
-        {"evaluate": script.evaluate, "datasets": script.datasets}[args[0]](args[1:])
+        {"evaluate": script.evaluate, "datasets": script.datasets, "embed": script.embed}[args[0]](args[1:])
         return
     parsed = parser.parse_args(args)
     if parsed.name not in scripts:

@@ -26,6 +26,22 @@ from tsrl.report.table import results_tables
 from tsrl.suite import suite
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
+_EMBED = """Embeds the series of files of any size with a trained model, in bounded memory; the same command resumes.
+
+  tsrl embed corpus embeddings --model runs/ts2vec-corpus-seed0
+
+  tsrl embed machines.parquet out --model my-model --columns load heat --id machine
+
+  tsrl embed x.npz out --model my-model --level steps
+
+  tsrl embed corpus out --model my-model --engine ray --workers 8
+
+OUT gets part-00000.parquet, ..., one for each row group of the input (16 MB of an array, 1,024 records), with the
+columns id, part, row (its place there), embedding; errors-NNNNN.parquet where rows could not be embedded: id, part,
+row, reason; manifest.json; and done.json at the end. The bytes follow from input, model and settings, so a job that was
+stopped or killed and resumed, or run by Ray, leaves the same folder. Another job's folder is refused.
+
+Exit codes: 0 done; 3 done, but some rows are among the errors; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM."""
 
 
 def main(
@@ -125,6 +141,25 @@ def datasets(args: list[str]) -> None:
 
     with exit_codes("the same command starts anew; a download goes on where it was", 143):
         command(args)
+
+
+def embed(args: list[str]) -> None:
+    """`tsrl embed`: embeds files of any size. Exit codes: 0 done; 3 done, but some rows could not be embedded; 2 wrong
+    input; 130 stopped by Ctrl-C, 143 by SIGTERM.
+
+    Args:
+      args: the flags, see `tsrl.bulk.Embed`.
+    """
+    from tsrl.bulk import Embed, embed_files
+
+    _share_arenas()
+    with exit_codes(terminated=143):
+        config = tyro.cli(Embed, args=args, prog="tsrl embed", description=_EMBED)
+        found = embed_files(config)
+        kept = f", {found.kept} of {found.parts} parts were there" if found.kept else ""
+        print(f"{config.out}: {found.rows - found.errors:,} of {found.rows:,} rows embedded{kept}")
+        if found.errors:
+            _leave(f"{found.errors:,} rows could not be embedded: {config.out}/errors-*.parquet says why", 3)
 
 
 def _show(report: dict[str, Any]) -> None:

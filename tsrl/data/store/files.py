@@ -55,8 +55,10 @@ class Group(NamedTuple):
         return f"{self.file.name}: row group {self.number}"
 
 
-def read_footer(file: Path, channels: int | None) -> tuple[list[Group], bytes]:
+def read_footer(file: Path, channels: int | None, column: str = "x") -> tuple[list[Group], bytes]:
     """The row groups of a file that have rows, and the bytes of its footer, which describe all of its pages.
+
+    The series are in `column`; `read_sizes` and `read_group` read `x` only.
 
     Raises:
       InputError: no Parquet, damaged, or no column of series.
@@ -75,24 +77,26 @@ def read_footer(file: Path, channels: int | None) -> tuple[list[Group], bytes]:
             content = stream.read(length)
     except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         raise InputError(f"{file.name}: found no readable Parquet file ({_first_line(error)})") from error
-    form = _form(schema, channels, file.name)
+    form = _form(schema, channels, file.name, column)
     rows = [footer.row_group(number).num_rows for number in range(footer.num_row_groups)]
     groups = [Group(file, number, count, form, footer) for number, count in enumerate(rows) if count]
     return groups, f"{size} ".encode() + content
 
 
-def _form(schema: Any, channels: int | None, source: str) -> Form:
+def _form(schema: Any, channels: int | None, source: str, column: str) -> Form:
     import pyarrow.types as kinds
 
-    if "x" not in schema.names:
-        raise InputError(f"{source}: found the columns {', '.join(schema.names[:10]) or 'none'}, want x")
-    outer = schema.field("x").type
+    if column not in schema.names:
+        raise InputError(f"{source}: found the columns {', '.join(schema.names[:10]) or 'none'}, want {column}")
+    outer = schema.field(column).type
     is_list = lambda kind: kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)  # noqa: E731
     fixed = lambda kind: kind.list_size if kinds.is_fixed_size_list(kind) else None  # noqa: E731
     nested = is_list(outer) and is_list(outer.value_type)
     numbers = outer.value_type.value_type if nested else outer.value_type if is_list(outer) else None
     if numbers is None or not (kinds.is_floating(numbers) or kinds.is_integer(numbers)):
-        raise InputError(f"{source}: column 'x': found the type {outer}, want lists of numbers or lists of such lists")
+        raise InputError(
+            f"{source}: column {column!r}: found the type {outer}, want lists of numbers or lists of such lists"
+        )
     stored = _recorded_channels(schema, source)
     known = [count for count in (stored, fixed(outer.value_type) if nested else None, channels) if count is not None]
     if len(set(known)) > 1 or any(count < 1 for count in known):
@@ -101,12 +105,14 @@ def _form(schema: Any, channels: int | None, source: str) -> Form:
         return Form(True, known[0] if known else None, fixed(outer))
     if not known:
         raise InputError(
-            f"{source}: column 'x': found flat lists and no number of channels, want the argument channels "
+            f"{source}: column {column!r}: found flat lists and no number of channels, want the argument channels "
             "(--pretrain.channels), which is 1 where a number is a step"
         )
     size = fixed(outer)
     if size is not None and size % known[0]:
-        raise InputError(f"{source}: column 'x': found lists of {size} numbers, want a multiple of {known[0]} channels")
+        raise InputError(
+            f"{source}: column {column!r}: found lists of {size} numbers, want a multiple of {known[0]} channels"
+        )
     return Form(False, known[0], None if size is None else size // known[0])
 
 
