@@ -25,6 +25,7 @@ from tsrl.methods import ENCODER_OF
 from tsrl.methods.contextual import contextual
 from tsrl.parallel import AXIS
 from tsrl.settings import check_train
+from tsrl.train import hosts
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices
 from tsrl.train.feed import Rows, count_of, fits, for_init
@@ -172,6 +173,8 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
 def run(job: Job, workdir: Path | None = None, quiet: bool = True, every_epoch: Sequence[EveryEpoch] = ()) -> Fitted:
     """Trains; with a workdir it saves checkpoints and metrics there and resumes from them.
 
+    Of several processes the first alone writes, and reads what was saved.
+
     Args:
       job: made by `prepare`.
       workdir: of the run, or None.
@@ -186,9 +189,10 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True, every_epoch: 
     # The best of all checkpoints can only be told at the end; of a forecaster, that on the validation part.
     every = job.config.selection == "paper" or job.method(None).predict is not None
     keep = None if every else 2
+    workdir = workdir if hosts.first() else None
     checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints", keep)
     try:
-        with progress_bar(job.steps, quiet) as report:
+        with progress_bar(job.steps, quiet or not hosts.first()) as report:
             return fit(
                 job.method(AXIS),
                 job.data,
