@@ -13,8 +13,8 @@ from tsrl.errors import InputError
 
 # How a process ended that others depend on: its rank, its exit code, or None where it has just vanished, and why.
 Ended = Callable[[int, int | None, str], None]
-# Whoever connects and says nothing holds up the others no longer.
-_HELLO_S = 5.0
+# Whoever connects and says nothing holds up the others no longer; nor does who has heard of an end and stays.
+_HELLO_S = FAREWELL_S = 5.0
 
 
 class Link:
@@ -47,6 +47,8 @@ class Link:
         """Ends the connection, also for a thread that waits for a message."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        # The file keeps the socket open.
+        self._lines.close()
         self._socket.close()
 
 
@@ -90,17 +92,19 @@ class Channel:
             raise RuntimeError(f"process {self.rank} is at {what!r}, others at {', '.join(sorted(subjects))}")
         return [one for _, one in said]
 
-    def end(self, code: int, why: str, seconds: float) -> None:
+    def end(self, code: int, why: str) -> None:
         """Tells the others that this process ends before its time, and waits until they have gone too."""
         self._tell({"ended": [self.rank, code, why]})
         self._closed.set()
-        until = time.monotonic() + seconds
-        for thread in self._threads.values() if self.rank == 0 else ():
-            thread.join(max(until - time.monotonic(), 0))
+        self._see_off()
+
+    def finish(self) -> None:
+        """Waits for all to come here; from then on each may go."""
+        self.agree("end", None)
+        self._closed.set()
 
     def close(self) -> None:
-        """Ends the links after everybody has agreed to."""
-        self._tell({"bye": True})
+        """Ends the links."""
         self._closed.set()
         for link in self._links.values():
             link.close()
@@ -118,6 +122,12 @@ class Channel:
                 with contextlib.suppress(OSError):
                     link.send(message)
 
+    def _see_off(self, but: int | None = None) -> None:
+        until = time.monotonic() + FAREWELL_S
+        for other, thread in self._threads.items():
+            if other != but:
+                thread.join(max(until - time.monotonic(), 0))
+
     def _beat(self) -> None:
         while not self._closed.wait(self.silence / 5):
             self._tell({"here": True})
@@ -131,8 +141,6 @@ class Channel:
                 elif "ended" in message:
                     rank, code, why = message["ended"]
                     break
-                elif "bye" in message:
-                    return
         except TimeoutError:
             why = f"found no sign of life for {self.silence:g} s"
         except (OSError, ValueError) as error:
@@ -142,6 +150,9 @@ class Channel:
         self._tell({"ended": [rank, code, why]}, but=other)
         for queue in self._said.values():
             queue.put(None)
+        if self.rank == 0:
+            # With this process jax's service ends, which would end the others without a reason.
+            self._see_off(but=other)
         self._ended(rank, code, why)
 
 

@@ -15,13 +15,11 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from tsrl.errors import InputError
-from tsrl.train.channel import Channel, gather, reach, welcomed
+from tsrl.errors import InputError, TrainingDiverged
+from tsrl.train.channel import FAREWELL_S, Channel, gather, reach, welcomed
 
 # Of a process whose peer is gone.
 LOST = 3
-# For the others to hear why before this process goes, and for it to hear that one of them has.
-_FAREWELL_S = 5.0
 # jax ends a process that it misses by itself, with a message of its own: ours comes first.
 _MARGIN_S = 30
 _ADDRESS_BYTES = 512
@@ -97,10 +95,6 @@ def join(auto: bool, address: str, processes: int, rank: int, timeout: float) ->
     global _channel
     if not _wanted(auto, address, processes, rank, timeout):
         return
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    # It would take SIGTERM away from the loop. Releases without the option have no such service.
-    with suppress(AttributeError):
-        jax.config.update("jax_enable_preemption_service", False)
     if auto:
         with _in_time(timeout):
             _initialize(timeout)
@@ -118,11 +112,13 @@ def join(auto: bool, address: str, processes: int, rank: int, timeout: float) ->
         links = gather(listening, processes, timeout)
         service = "" if auto else _free(addresses[0][0])
         for link in links.values():
-            link.send({"service": service})
+            # Who has gone meanwhile is missed by the channel.
+            with suppress(OSError):
+                link.send({"service": service})
     else:
         links = {0: reach(addresses, processes, rank, timeout)}
         # Rank 0 may have begun to wait just now.
-        service = welcomed(links[0], timeout + _FAREWELL_S)["service"]
+        service = welcomed(links[0], timeout + FAREWELL_S)["service"]
     _channel = Channel(rank, processes, links, timeout, _ended)
     if service:
         with _in_time(timeout):
@@ -153,6 +149,10 @@ def _wanted(auto: bool, address: str, processes: int, rank: int, timeout: float)
 
 
 def _initialize(timeout: float, **place: Any) -> None:
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # It would take SIGTERM away from the loop. Releases without the option have no such service.
+    with suppress(AttributeError):
+        jax.config.update("jax_enable_preemption_service", False)
     late = int(timeout) + _MARGIN_S
     limits: dict[str, Any] = dict.fromkeys(
         ("initialization_timeout", "heartbeat_timeout_seconds", "shutdown_timeout_seconds"), late
@@ -172,7 +172,7 @@ def _in_time(timeout: float) -> Iterator[None]:
     """Ends the process when what is entered, which cannot be interrupted, takes longer."""
 
     def late() -> None:
-        _say(f"error: distributed.timeout: found jax's processes not connected after {timeout:g} s, want all of them")
+        _say(f"error: distributed.timeout: found jax still waiting for a process after {timeout:g} s, want all of them")
         os._exit(2)
 
     timer = threading.Timer(timeout, late)
@@ -221,8 +221,8 @@ def leave() -> None:
     global _channel
     if _channel is None:
         return
-    agree("end", None)
-    with _in_time(_channel.silence + _MARGIN_S):
+    _channel.finish()
+    with _in_time(_channel.silence):
         jax.distributed.shutdown()
     _channel.close()
     _channel = None
@@ -240,12 +240,13 @@ def ending_together() -> Iterator[None]:
         cause: BaseException | None = error
         if not isinstance(error, SystemExit):
             # A collective fails because another process is gone: the link says which, and ends this one.
-            time.sleep(_FAREWELL_S)
+            time.sleep(2 * FAREWELL_S)
             traceback.print_exc()
         elif error.__context__ is not None:
             cause = error.__context__
         code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
-        _channel.end(code, f"{type(cause).__name__}: {cause}", _FAREWELL_S)
+        said = isinstance(cause, InputError | TrainingDiverged)
+        _channel.end(code, str(cause) if said else f"{type(cause).__name__}: {cause}")
         # The interpreter's own end would wait for jax's processes.
         _exit(code)
 
