@@ -276,3 +276,26 @@ def test_a_batch_that_processes_cannot_share_is_refused(monkeypatch):
     monkeypatch.setattr(hosts, "count", lambda: 3)
     with pytest.raises(InputError, match="batch_size: found 4, want a multiple of the 3 processes"):
         usable_devices(4)
+
+
+def test_other_settings_on_another_process_are_refused(monkeypatch):
+    monkeypatch.setattr(hosts, "agree", lambda what, value: [value, {**value, "seed": 1}])
+    with pytest.raises(InputError, match="run: found seed 1 on rank 1, 0 on rank 0; want the same on all processes"):
+        hosts.check_same("run", {"seed": 0, "task": "classify"})
+
+
+def test_the_command_writes_once_and_nothing_of_it_decides_what_a_run_is(waves, tmp_path):
+    """One port, two ranks, one folder; the second process says nothing."""
+    command = ["-m", "tsrl", "train", "ts2vec", "--dataset", str(waves), "--task", "pretrain", "--train.steps", "2"]
+    command += ["--encoder.width", "4", "--encoder.features", "6", "--encoder.depth", "1", "--train.batch-size", "4"]
+    command += ["--quiet", "--workdir", str(tmp_path / "run"), "--distributed.address", f"127.0.0.1:{free_port()}"]
+    command += ["--distributed.processes", "2", "--distributed.timeout", str(TIMEOUT)]
+    first, second = ends([start([*command, "--distributed.rank", str(rank)]) for rank in range(2)])
+    assert (first[0], second[0]) == (0, 0), (first, second)
+    assert "run: " in first[1]
+    assert "run: " not in second[1]
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["hardware"]["processes"] == 2
+    assert "distributed" not in json.dumps(json.loads((tmp_path / "run" / "config.json").read_text()))
+    rows = MetricsFile(tmp_path / "run" / "metrics.jsonl").read()
+    assert [row["step"] for row in rows] == [1, 2]

@@ -24,10 +24,14 @@ def usable_devices(batch_size: int, available: Sequence[jax.Device] | None = Non
     Of several processes each gives as many; they stand side by side, in the order of the processes.
 
     Raises:
-      InputError: a batch that the processes cannot share evenly.
+      InputError: a batch that the processes cannot share evenly, or processes that `hosts.join` has not joined.
     """
     devices = list(jax.local_devices() if available is None else available)
     processes = 1 if available is not None else hosts.count()
+    if available is None and processes == 1 < jax.process_count():
+        raise InputError(
+            f"distributed: found {jax.process_count()} processes that jax.distributed has joined, want `hosts.join`"
+        )
     if batch_size % processes:
         raise InputError(f"batch_size: found {batch_size}, want a multiple of the {processes} processes")
     count = max(n for n in range(1, len(devices) + 1) if batch_size // processes % n == 0)
