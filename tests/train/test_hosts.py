@@ -29,7 +29,7 @@ from tsrl.train.metrics import MetricsFile
 ROOT = Path(__file__).parents[2]
 # Seconds after which a process that is still there has hung.
 HUNG = 120
-TIMEOUT = 15
+TIMEOUT = 60
 
 
 def free_port():

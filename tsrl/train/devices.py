@@ -30,7 +30,7 @@ def usable_devices(batch_size: int, available: Sequence[jax.Device] | None = Non
     processes = 1 if available is not None else hosts.count()
     if available is None and processes == 1 < jax.process_count():
         raise InputError(
-            f"distributed: found {jax.process_count()} processes that jax.distributed has joined, want `hosts.join`"
+            f"distributed: found {jax.process_count()} processes joined by other code, want them joined by `hosts.join`"
         )
     if batch_size % processes:
         raise InputError(f"batch_size: found {batch_size}, want a multiple of the {processes} processes")

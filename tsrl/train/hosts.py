@@ -124,7 +124,8 @@ def join(auto: bool, address: str, processes: int, rank: int, timeout: float) ->
         with _in_time(timeout):
             # Its own detection would add what the scheduler says of another program.
             place = {"num_processes": processes, "process_id": rank, "cluster_detection_method": "deactivate"}
-            _initialize(timeout, coordinator_address=service, coordinator_bind_address=service, **place)
+            bound = service if _here(addresses[0][0]) else None
+            _initialize(timeout, coordinator_address=service, coordinator_bind_address=bound, **place)
             jax.devices()
     check_same("versions", {"jax": jax.__version__})
     check_same("devices", {"local": jax.local_device_count(), "platform": jax.local_devices()[0].platform})
@@ -184,14 +185,22 @@ def _in_time(timeout: float) -> Iterator[None]:
         timer.cancel()
 
 
+def _here(host: str) -> bool:
+    """Whether an address is for processes of this machine only."""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 def _listening(host: str, port: int) -> socket.socket:
     try:
-        family, _, _, _, found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(found, family=family)
+        if _here(host):
+            return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # Not at the address itself: the others may know this machine by one that it does not have.
+        both = socket.has_dualstack_ipv6()
+        return socket.create_server(("", port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both)
     except OSError as error:
         raise InputError(
             f"distributed.address: found {host}:{port}, where rank 0 cannot listen ({error.strerror or error}), want a "
-            "free port at an address of its machine"
+            "free port"
         ) from error
 
 
@@ -267,6 +276,9 @@ def _say(line: str) -> None:
 
 
 def _exit(code: int) -> None:
+    if os.isatty(2):
+        # A progress bar has hidden the cursor.
+        os.write(2, b"\x1b[?25h")
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
