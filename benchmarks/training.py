@@ -31,24 +31,31 @@ def series(steps: int, rows: int, channels: int = CHANNELS) -> np.ndarray:
     return ((x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)).astype(np.float32)
 
 
+def job_of(x: np.ndarray, seeds: int = 1) -> Any:
+    """The training run whose batch is all rows of x."""
+    from tsrl.config import Config, Train, options
+    from tsrl.encoders import DilatedConv
+    from tsrl.pretraining import prepare
+
+    rows, steps, _ = x.shape
+    train = Train(steps=600, batch_size=rows, max_train_length=steps)
+    encoder = DilatedConv(width=WIDTH, features=FEATURES, depth=DEPTH)
+    return prepare(Config(method=options("ts2vec"), encoder=encoder, train=train, seeds=seeds), x, None)
+
+
 def ours(x: np.ndarray, seeds: int = 1, devices: int = 1) -> Callable[[], object]:
     """A function that makes one update on all rows of x, as the training loop does, and waits for it."""
     import jax
     import jax.numpy as jnp
 
-    from tsrl.config import Config, Train, options
     from tsrl.data.store.order import shuffled_order
-    from tsrl.encoders import DilatedConv
     from tsrl.parallel import AXIS
-    from tsrl.pretraining import prepare
     from tsrl.train.devices import DeviceStep
     from tsrl.train.state import init_state, make_step
     from tsrl.types import Plan
 
-    rows, steps, _ = x.shape
-    train = Train(steps=600, batch_size=rows, max_train_length=steps)
-    encoder = DilatedConv(width=WIDTH, features=FEATURES, depth=DEPTH)
-    job = prepare(Config(method=options("ts2vec"), encoder=encoder, train=train, seeds=seeds), x, None)
+    rows = len(x)
+    job = job_of(x, seeds)
     method, optimizer = job.method(AXIS), job.optimizer()
     advance = DeviceStep(make_step(method, optimizer, job.steps, AXIS), jax.local_devices()[:devices])
     data, plan = advance.replicate(job.data), Plan()
@@ -78,21 +85,30 @@ def peer(x: np.ndarray, cut_diagonal: bool = False) -> Callable[[], object]:
 
 
 def steps_in_child(
-    who: str, steps: int, rows: int, updates: int, *, seeds: int = 1, devices: int = 1
+    who: str, steps: int, rows: int, updates: int, *, seeds: int = 1, devices: int = 1, cores: int | None = None
 ) -> dict[str, Any]:
-    """Training steps of one of `MODELS` in a fresh process.
+    """Training steps of one of `MODELS` in a fresh process, held to so many of the cores if a number is given.
 
     Returns:
       A result with `seconds` of each update, `first_s` of the one before, which compiles, `start_bytes` of memory
       before the first and `peak_bytes` in all; or an `error`.
     """
     settings = {"who": who, "steps": steps, "rows": rows, "updates": updates, "seeds": seeds, "devices": devices}
-    xla_flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}".strip()
-    found = in_child("training.py", settings, {"XLA_FLAGS": xla_flags})
+    found = in_child("training.py", settings | {"cores": cores}, host_devices(devices))
     return found if "error" in found else timed(**found)
 
 
-def _child(who: str, steps: int, rows: int, updates: int, seeds: int, devices: int) -> dict[str, Any]:
+def host_devices(count: int) -> dict[str, str]:
+    """The environment in which XLA presents the host as so many devices."""
+    return {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}".strip()}
+
+
+def _child(
+    who: str, steps: int, rows: int, updates: int, seeds: int, devices: int, cores: int | None
+) -> dict[str, Any]:
+    if cores is not None:
+        # Before the libraries count them.
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     x = series(steps, rows)
     step = ours(x, seeds, devices) if who == "ours" else peer(x, who == MODELS[2])
     start_bytes, seconds = peak_bytes(), []

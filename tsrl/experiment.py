@@ -65,7 +65,8 @@ def experiment(config: Config, command: str = "", reuse: bool = False) -> dict[s
     # Made before anything is written: they refuse what does not fit them.
     watchers = task.watchers(config, data, job, workdir) if task.watchers is not None else []
     with open_workdir(workdir, record, config.overwrite) if hosts.first() else nullcontext():
-        fitted = run(job, workdir, config.quiet, [watcher.every_epoch for watcher in watchers])
+        kept, quiet = (workdir, config.quiet) if hosts.first() else (None, True)
+        fitted = run(job, kept, quiet, [watcher.every_epoch for watcher in watchers])
         if fitted.stopped is not None:
             return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}
         if not hosts.first():

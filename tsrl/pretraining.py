@@ -18,14 +18,15 @@ from tsrl.data.scaling import Scaler
 from tsrl.data.series import check_series
 from tsrl.data.store import Store, store_scaler
 from tsrl.embedder import Embedder, model_meta
+from tsrl.encoders.micro_batched import micro_batched
 from tsrl.errors import InputError
 from tsrl.evaluate.health import monitored_rows, training_monitor
 from tsrl.examples import rows_of, whole_series, windows
 from tsrl.methods import ENCODER_OF
+from tsrl.methods.accumulated import accumulated
 from tsrl.methods.contextual import contextual
 from tsrl.parallel import AXIS
 from tsrl.settings import check_train
-from tsrl.train import hosts
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices
 from tsrl.train.feed import Rows, count_of, fits, for_init
@@ -63,8 +64,12 @@ class Job:
 
     def method(self, axis_name: str | None) -> Method:
         """The method, with batches cut to `max_train_length`, unless they are windows or it cuts out windows itself."""
-        method = self.config.method.build(self.config.encoder, axis_name)
-        train = self.config.train
+        train, encoder = self.config.train, self.config.encoder
+        if train.micro_batch:
+            encoder = micro_batched(encoder, train.micro_batch)
+        method = self.config.method.build(encoder, axis_name)
+        if train.accumulate > 1:
+            method = _accumulated(method, train.accumulate)
         if train.batches == "contextual":
             alone = self.config.method.build(self.config.encoder, None)
             method = _contextual(method, alone, self.batch_size, train.same_above)
@@ -114,7 +119,7 @@ def _windowed(method: Method, max_length: int) -> Method:
     return method._replace(draw=random_window(method.draw, max_length))
 
 
-_contextual = lru_cache(maxsize=32)(contextual)
+_contextual, _accumulated = lru_cache(maxsize=32)(contextual), lru_cache(maxsize=32)(accumulated)
 
 
 def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
@@ -173,8 +178,6 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
 def run(job: Job, workdir: Path | None = None, quiet: bool = True, every_epoch: Sequence[EveryEpoch] = ()) -> Fitted:
     """Trains; with a workdir it saves checkpoints and metrics there and resumes from them.
 
-    Of several processes the first alone writes, and reads what was saved.
-
     Args:
       job: made by `prepare`.
       workdir: of the run, or None.
@@ -189,10 +192,9 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True, every_epoch: 
     # The best of all checkpoints can only be told at the end; of a forecaster, that on the validation part.
     every = job.config.selection == "paper" or job.method(None).predict is not None
     keep = None if every else 2
-    workdir = workdir if hosts.first() else None
     checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints", keep)
     try:
-        with progress_bar(job.steps, quiet or not hosts.first()) as report:
+        with progress_bar(job.steps, quiet) as report:
             return fit(
                 job.method(AXIS),
                 job.data,

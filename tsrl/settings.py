@@ -18,6 +18,10 @@ class Train:
       steps: optimiser updates; by default TS2Vec's rule: 200 for up to 100,000 training values, else 600.
       epochs: passes over the training examples, instead of `steps`.
       batch_size: rows in the global batch, whatever the device count; at most the rows there are.
+      micro_batch: most rows of a device's batch that are encoded at a time; the loss still sees the whole batch. Saves
+        memory, takes about a third more time; 0 = all at once.
+      accumulate: parts of a device's batch whose gradients are added up, decoder and loss included; of methods that do
+        not compare the rows of a batch.
       fill_batch: repeat the rows until there are as many as in a batch.
       optimizer: with PyTorch's defaults.
       learning_rate: before the schedule.
@@ -39,6 +43,8 @@ class Train:
     steps: int | None = None
     epochs: int | None = None
     batch_size: int = 8
+    micro_batch: int = 0
+    accumulate: int = 1
     fill_batch: bool = False
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 1e-3
@@ -62,6 +68,8 @@ def check_train(train: Train) -> None:
     """
     for name, number, least in [
         ("batch_size", train.batch_size, 1),
+        ("micro_batch", train.micro_batch, 0),
+        ("accumulate", train.accumulate, 1),
         ("steps", 1 if train.steps is None else train.steps, 1),
         ("epochs", 1 if train.epochs is None else train.epochs, 1),
         ("checkpoint_every", train.checkpoint_every, 0),

@@ -143,6 +143,8 @@ class Method(NamedTuple):
         from; None = the representations of its steps.
       cuts_windows: whether the loss cuts windows out of whole series, at steps that the plan gives: batches are then
         not cut to `max_train_length`.
+      couples_batch: whether the loss of a row depends on the other rows, by contrast or batch statistics; False for a
+        mean of losses of single rows, whose gradient can be added up over parts of the batch.
       check_data: raises InputError for a training set that `before_epoch` could not plan; called on the host before
         anything is written.
     """
@@ -161,6 +163,7 @@ class Method(NamedTuple):
     rates: Callable[[Params], Any] | None = None
     of_windows: Callable[[Params, Aux, Batch], WindowFeatures] | None = None
     cuts_windows: bool = False
+    couples_batch: bool = True
     check_data: Callable[[Batch], None] | None = None
 
 

@@ -116,4 +116,13 @@ def informer(
     def layers(params: Params, aux: Aux, batch: Batch) -> list[Array]:
         return backbone.layers(params, aux["stats"], batch)
 
-    return Method(init, loss, encode, embed, predict=predict, layers=layers, weights=own_parts("front", "encoder"))
+    return Method(
+        init,
+        loss,
+        encode,
+        embed,
+        predict=predict,
+        layers=layers,
+        weights=own_parts("front", "encoder"),
+        couples_batch=False,
+    )

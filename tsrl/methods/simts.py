@@ -146,6 +146,7 @@ def simts(
         layers=layers,
         last_of_windows=shortcut,
         weights=own_parts("front", "encoder"),
+        couples_batch=False,
         rates=rates,
     )
 

@@ -89,6 +89,7 @@ def tcn(
         layers=layers,
         last_of_windows=shortcut,
         weights=own_parts("front", "encoder"),
+        couples_batch=False,
     )
 
 

@@ -127,7 +127,16 @@ def tloss(
     def layers(params: Params, aux: Aux, batch: Batch) -> list[Array]:
         return backbone.layers(params, {}, batch)
 
-    return Method(init, loss, encode, embed, draw=draw, layers=layers, weights=own_parts("front", "encoder", "output"))
+    return Method(
+        init,
+        loss,
+        encode,
+        embed,
+        draw=draw,
+        layers=layers,
+        weights=own_parts("front", "encoder", "output"),
+        couples_batch=False,
+    )
 
 
 def within(mask: Array) -> Array:

@@ -167,6 +167,7 @@ def tnc(
         before_epoch=before_epoch,
         layers=layers,
         weights=own_parts("front", "encoder"),
+        couples_batch=False,
         cuts_windows=True,
         check_data=check_data,
     )

@@ -1,7 +1,12 @@
 """The only place that says orbax: asynchronous, atomic checkpoints; an unreadable one gives way to the one before."""
 
+import errno
 import logging
+import os
+import re
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +18,8 @@ from tsrl.errors import InputError
 from tsrl.train import hosts
 
 log = logging.getLogger("tsrl")
+# Of a save that failed orbax writes pages of tracebacks; it raises as well, and `Checkpoints` says so in a line.
+logging.getLogger("absl").addFilter(lambda record: record.levelno < logging.ERROR or "orbax" not in record.pathname)
 
 
 class Restored(NamedTuple):
@@ -50,6 +57,8 @@ class Checkpoints:
             raise InputError(f"folder: found {' '.join(special)} in {self.folder}, want a path without * ? [ ]")
         self._keep, self._read_only = keep, read_only
         self._open: ocp.CheckpointManager | None = None
+        self._writing = 0
+        self._failed: OSError | None = None
 
     def _manager(self) -> ocp.CheckpointManager:
         if self._open is None:
@@ -68,12 +77,29 @@ class Checkpoints:
         return self._open
 
     def save(self, step: int, items: dict[str, Any], meta: dict[str, Any]) -> None:
-        """Starts writing a checkpoint; it counts only once it is complete. A step already saved is left as it is."""
+        """Starts writing a checkpoint; it counts only once it is complete. A step already saved is left as it is.
+
+        What cannot be written, as on a full disk, is warned of and left out: those before stay, the next is tried.
+        """
+        self._settle()
         if step in self.steps():
             return
+        self._writing, self._failed = step, None
         # Host arrays carry no device layout, so a checkpoint can be restored on any number of devices.
-        saved: dict[str, Any] = {name: ocp.args.StandardSave(jax.device_get(tree)) for name, tree in items.items()}
-        self._manager().save(step, args=ocp.args.Composite(**saved, meta=ocp.args.JsonSave(meta)), force=True)
+        arrays = {name: jax.device_get(tree) for name, tree in items.items()}
+        saved: dict[str, Any] = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
+        args = ocp.args.Composite(**saved, meta=ocp.args.JsonSave(meta))
+        needed = sum(leaf.nbytes for leaf in jax.tree.leaves(arrays))
+
+        def write() -> None:
+            manager = self._manager()
+            # Asked first, with room for what describes them: tensorstore prints a traceback for each array it cannot
+            # place.
+            if shutil.disk_usage(self.folder).free < 1.25 * needed + 1e6:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
+            manager.save(step, args=args, force=True)
+
+        self._attempt(write)
 
     def steps(self) -> list[int]:
         """Steps of the complete checkpoints, ascending; empty when the folder does not exist."""
@@ -135,16 +161,49 @@ class Checkpoints:
                 self._manager().delete(newer)
 
     def wait(self) -> None:
-        """Blocks until a save in progress is complete; a failed save raises here."""
-        if self._open is not None:
-            self._open.wait_until_finished()
+        """Blocks until a save in progress is complete.
+
+        Raises:
+          OSError: the last checkpoint could not be written.
+        """
+        self._settle()
+        if self._failed is not None:
+            raise self._failed
 
     def close(self) -> None:
         """Waits, then frees the background threads."""
+        self._settle()
         if self._open is not None:
-            self._open.wait_until_finished()
             self._open.close()
             self._open = None
+
+    def _settle(self) -> None:
+        """Waits for the save in progress, and learns of its failure."""
+        if self._open is not None:
+            self._attempt(self._open.wait_until_finished)
+
+    def _attempt(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except (OSError, ValueError) as error:
+            self._failed = _of_the_disk(error, self.folder)
+            if self._failed is None:
+                raise
+            reason = self._failed.strerror
+            log.warning("checkpoint of step %d is not written (%s); training goes on", self._writing, reason)
+            # What it holds of a failed save would stop the next one; a new one clears what was left half written.
+            with suppress(OSError, ValueError):
+                if self._open is not None:
+                    self._open.close()
+            self._open = None
+
+
+def _of_the_disk(error: OSError | ValueError, folder: Path) -> OSError | None:
+    """What the operating system said, if the error is of the disk: tensorstore tells it as a ValueError."""
+    if isinstance(error, OSError):
+        return OSError(error.errno or errno.EIO, error.strerror or str(error), str(error.filename or folder))
+    code = re.search(r"os_error_code='(\d+)'", str(error))
+    return OSError(int(code[1]), os.strerror(int(code[1])), str(folder)) if code else None
 
 
 def like(tree: Any) -> Any:

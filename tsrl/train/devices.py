@@ -144,15 +144,18 @@ class DeviceStep:
         """Makes `count` steps with the row ids `index`, as `split` returns them; returns the state and `[K, S]`."""
         if not self._alone:
             return self._steps(state, data, plan, index, seeds, np.int32(count))
+        return self.compiled(state, data, plan, index, seeds)(state, data, plan, index, seeds, np.int32(count))
+
+    def compiled(self, state: State, data: Batch, plan: Plan, index: Any, seeds: Any) -> jax.stages.Compiled:
+        """The program of arrays like these, once it is ready; arguments as for `trace`."""
         self.compile(state, data, plan, index, seeds)
         key = _forms(data, plan, index)
         try:
-            ready = self._compiled[key].result()
+            return self._compiled[key].result()
         except BaseException:
             # The next run of these programs tries again.
             del self._compiled[key]
             raise
-        return ready(state, data, plan, index, seeds, np.int32(count))
 
     def by_device(self, index: np.ndarray) -> np.ndarray:
         """Row ids of up to K steps, `[steps, S, B]` int32, as `[local devices, K, S, B / devices]`.

@@ -113,7 +113,7 @@ def fit(
     history: list[dict[str, Any]] = []
     pending: list[tuple[int, int, dict[str, jax.Array]]] = []
 
-    def settle() -> None:
+    def settle(last: bool = False) -> None:
         """Fetches the pending metrics, checks them, writes them down."""
         rows = [
             {"step": first + row, **_plain({name: value[row] for name, value in metrics.items()})}
@@ -128,7 +128,7 @@ def fit(
             rows[-1].update(watch(run.step, run.state))
         history.extend(rows)
         if metrics_file is not None:
-            metrics_file.append(rows)
+            metrics_file.append(rows, last)
         if wrong:
             raise TrainingDiverged(_diverged(wrong[0], checkpoints))
 
@@ -167,7 +167,7 @@ def fit(
                     break
             if due and checkpoints is not None:
                 run.save(checkpoints)
-        settle()
+        settle(last=True)
         # A run stopped before its first step has nothing that a new start would not make again.
         if checkpoints is not None and run.step > 0:
             run.save(checkpoints)

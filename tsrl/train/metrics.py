@@ -3,6 +3,8 @@
 import json
 import logging
 import math
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,33 @@ class MetricsFile:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
+        self._held: list[dict[str, Any]] = []
 
-    def append(self, rows: list[dict[str, Any]]) -> None:
-        """Adds rows and hands them to the operating system."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.writelines(_line(row) for row in rows)
+    def append(self, rows: list[dict[str, Any]], last: bool = False) -> None:
+        """Adds rows and hands them to the operating system.
+
+        Rows that cannot be written, as on a full disk, are warned of, kept, and written with the next ones.
+
+        Args:
+          rows: JSON values, NaN and infinity among them.
+          last: none come after these.
+
+        Raises:
+          OSError: the last rows cannot be written.
+        """
+        before, self._held = self._held, [*self._held, *rows]
+        size = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.writelines(_line(row) for row in self._held)
+            self._held = []
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.path, size)
+            if last:
+                raise
+            if not before:
+                log.warning("%s is not written (%s); training goes on", self.path.name, error.strerror or error)
 
     def read(self) -> list[dict[str, Any]]:
         """All rows that can be read; a line cut short by a kill is left out, a damaged one with a warning."""
