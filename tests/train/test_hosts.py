@@ -21,7 +21,7 @@ from process_of_several import train
 
 from tsrl.errors import InputError
 from tsrl.train import hosts
-from tsrl.train.channel import Channel, Link, gather, reach, welcomed
+from tsrl.train.channel import Channel, Link, forwarded, gather, reach, welcomed
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices
 from tsrl.train.metrics import MetricsFile
@@ -241,6 +241,21 @@ def test_a_stranger_at_the_port_is_not_counted():
         link, heard = at_once(welcome, partial(come, port, 2, 1))
     assert heard == {"service": "there"}
     link.close()
+
+
+def test_a_forwarded_connection_is_not_closed_with_its_end():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        near = socket.create_connection(("127.0.0.1", forwarded(listening.getsockname())))
+        far = listening.accept()[0]
+    near.sendall(b"there")
+    assert far.recv(10) == b"there"
+    far.sendall(b"back")
+    assert near.recv(10) == b"back"
+    far.close()
+    near.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        near.recv(10)
+    near.close()
 
 
 @pytest.mark.parametrize(

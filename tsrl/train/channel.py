@@ -249,3 +249,35 @@ def welcomed(link: Link, timeout: float) -> dict[str, Any]:
         link.close()
         raise InputError((message or {}).get("refused", "distributed: found that rank 0 has ended, want it running"))
     return message
+
+
+def forwarded(address: tuple[str, int]) -> int:
+    """A port of this machine behind which `address` is; when that is gone, connections to it stay open and silent.
+
+    jax aborts the process at once when its connection to rank 0 closes; over this it waits for its own timeout, and the
+    link's thread says first what has happened.
+    """
+    listening = socket.create_server(("127.0.0.1", 0))
+    # Collected, a socket would close.
+    kept: list[socket.socket] = [listening]
+
+    def serve() -> None:
+        while True:
+            near = listening.accept()[0]
+            kept.append(near)
+            with contextlib.suppress(OSError):
+                far = socket.create_connection(address)
+                kept.append(far)
+                threading.Thread(target=_pass_on, args=(near, far, True), name="tsrl to jax", daemon=True).start()
+                threading.Thread(target=_pass_on, args=(far, near, False), name="tsrl from jax", daemon=True).start()
+
+    threading.Thread(target=serve, name="tsrl for jax", daemon=True).start()
+    return int(listening.getsockname()[1])
+
+
+def _pass_on(source: socket.socket, target: socket.socket, closes: bool) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+        if closes:
+            target.shutdown(socket.SHUT_RDWR)

@@ -16,7 +16,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from tsrl.errors import InputError, TrainingDiverged
-from tsrl.train.channel import FAREWELL_S, Channel, gather, reach, welcomed
+from tsrl.train.channel import FAREWELL_S, Channel, forwarded, gather, reach, welcomed
 
 # Of a process whose peer is gone.
 LOST = 3
@@ -107,10 +107,11 @@ def join(auto: bool, address: str, processes: int, rank: int, timeout: float) ->
         host, port = address.rpartition(":")[::2]
         addresses = [(host.strip("[]"), int(port))]
         listening = _listening(*addresses[0]) if rank == 0 else None
-    service = ""
     if listening is not None:
         links = gather(listening, processes, timeout)
-        service = "" if auto else _free(addresses[0][0])
+        # Free a moment ago, which is all that can be known of it.
+        with _listening("127.0.0.1" if auto else addresses[0][0], 0) as unused:
+            service = unused.getsockname()[1]
         for link in links.values():
             # Who has gone meanwhile is missed by the channel.
             with suppress(OSError):
@@ -120,12 +121,9 @@ def join(auto: bool, address: str, processes: int, rank: int, timeout: float) ->
         # Rank 0 may have begun to wait just now.
         service = welcomed(links[0], timeout + FAREWELL_S)["service"]
     _channel = Channel(rank, processes, links, timeout, _ended)
-    if service:
+    if not auto:
         with _in_time(timeout):
-            # Its own detection would add what the scheduler says of another program.
-            place = {"num_processes": processes, "process_id": rank, "cluster_detection_method": "deactivate"}
-            bound = service if _here(addresses[0][0]) else None
-            _initialize(timeout, coordinator_address=service, coordinator_bind_address=bound, **place)
+            _initialize(timeout, **_place(addresses[0][0], service, processes, rank))
             jax.devices()
     check_same("versions", {"jax": jax.__version__})
     check_same("devices", {"local": jax.local_device_count(), "platform": jax.local_devices()[0].platform})
@@ -204,11 +202,17 @@ def _listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _free(host: str) -> str:
-    """An address where jax's service can listen."""
-    with _listening(host, 0) as unused:
-        port = unused.getsockname()[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _place(host: str, port: int, processes: int, rank: int) -> dict[str, Any]:
+    """What jax is told: its service is in rank 0, at a port of its host."""
+    own = f"[{host}]" if ":" in host else host if _here(host) else "127.0.0.1"
+    return {
+        "coordinator_address": f"{own}:{port}" if rank == 0 else f"127.0.0.1:{forwarded((host, port))}",
+        "coordinator_bind_address": f"{own}:{port}" if _here(host) else None,
+        "num_processes": processes,
+        "process_id": rank,
+        # It would add what a scheduler says of another program.
+        "cluster_detection_method": "deactivate",
+    }
 
 
 def _broadcast_addresses(listening: socket.socket | None) -> list[tuple[str, int]]:
