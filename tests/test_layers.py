@@ -88,6 +88,7 @@ def test_the_rules_know_every_room():
     [
         (r"\bpmap\(", "train/devices.py"),
         (r"\borbax\b.*import|import.*\borbax\b", "train/checkpoints.py"),
+        (r"jax\.distributed\b|multihost_utils", "train/hosts.py"),
         (r"lax\.(psum|pmean|all_gather|axis_index)\b", "parallel.py"),
         (r"\bimport ray\b|\bfrom ray\b", "bulk/on_ray.py"),
         (r"\bpickle\b|allow_pickle=True", None),

@@ -17,7 +17,7 @@ from tsrl.data.tables.settings import Table
 from tsrl.encoders import ENCODERS
 from tsrl.errors import InputError, nearest
 from tsrl.methods import METHODS
-from tsrl.settings import Anomaly, Classify, Forecast, Pretrain, Train
+from tsrl.settings import Anomaly, Classify, Distributed, Forecast, Pretrain, Train
 from tsrl.types import Method
 
 # Parameters of a method's factory that the caller builds, not the user by a flag.
@@ -121,6 +121,7 @@ class Config(Evaluation):
       workdir: where the run is kept and resumed; default: a folder in runs/ named after method, task, data set, seeds.
       overwrite: start anew in a workdir that holds another run.
       quiet: no progress bar.
+      distributed: of several processes that train together. No part of what decides the result.
     """
 
     method: Options
@@ -138,6 +139,7 @@ class Config(Evaluation):
     workdir: Path | None = None
     overwrite: bool = False
     quiet: bool = False
+    distributed: Distributed = dataclasses.field(default_factory=Distributed)
 
     def seed_list(self) -> list[int]:
         """The seeds of this run."""

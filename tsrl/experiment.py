@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tsrl.report.published import published_rows
 from tsrl.report.schema import METRICS, SCHEMA, Row
 from tsrl.tasks import TASKS
 from tsrl.tasks.base import Scored, Source, Task, Watcher
+from tsrl.train import hosts
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.metrics import MetricsFile
 from tsrl.workdir import default_workdir, open_workdir
@@ -42,27 +44,33 @@ def experiment(config: Config, command: str = "", reuse: bool = False) -> dict[s
 
     Returns:
       The report as written to report.json (schema: `tsrl.report.schema`) with the `workdir`; or `stopped` (a signal)
-      and `step`.
+      and `step`. Of several processes the first alone writes and evaluates: the others return only the `workdir`.
 
     Raises:
       InputError: wrong input; nothing has been written.
       TrainingDiverged: a loss is not finite; checkpoints from before are kept.
     """
     task = TASKS[config.task]
-    data = task.load(config)
+    data = hosts.in_turn(lambda: task.load(config))
     training = task.training(config, data)
     job = prepare(config, training.x, training.scaler)
     workdir = config.workdir or default_workdir(config)
     record = config_json(config) | {"data": task.fingerprint(data)}
     settings = evaluation_json(config) | {"controls": config.controls}
-    if reuse and not config.overwrite and (held := _held(workdir, record, settings)):
-        return held | {"workdir": str(workdir)}
+    hosts.check_same("run", record | {"tsrl": versions().get("tsrl"), "overwrite": config.overwrite, "reuse": reuse})
+    if reuse and not config.overwrite:
+        held = _held(workdir, record, settings) if hosts.first() else None
+        if held := hosts.from_first("report", held):
+            return held | {"workdir": str(workdir)}
     # Made before anything is written: they refuse what does not fit them.
     watchers = task.watchers(config, data, job, workdir) if task.watchers is not None else []
-    with open_workdir(workdir, record, config.overwrite):
-        fitted = run(job, workdir, config.quiet, [watcher.every_epoch for watcher in watchers])
+    with open_workdir(workdir, record, config.overwrite) if hosts.first() else nullcontext():
+        kept, quiet = (workdir, config.quiet) if hosts.first() else (None, True)
+        fitted = run(job, kept, quiet, [watcher.every_epoch for watcher in watchers])
         if fitted.stopped is not None:
             return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}
+        if not hosts.first():
+            return {"workdir": str(workdir)}
         report, arrays = evaluate(config, task, data, job, workdir, watchers)
         report |= {
             "steps": job.steps,
@@ -251,4 +259,5 @@ def hardware() -> dict[str, Any]:
         "backend": device.platform,
         "device": device.device_kind,
         "devices": jax.local_device_count(),
+        **({"processes": hosts.count()} if hosts.count() > 1 else {}),
     }

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -24,6 +24,7 @@ from tsrl.errors import InputError, TrainingDiverged, nearest
 from tsrl.report.comparison import comparison_tables
 from tsrl.report.table import results_tables
 from tsrl.suite import suite
+from tsrl.train import hosts
 
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 _EMBED = """Embeds the series of files of any size with a trained model, in bounded memory; the same command resumes.
@@ -55,7 +56,7 @@ def main(
     """Reads flags over `default`, runs the experiment, prints its tables.
 
     Exit codes: 0 done, or stopped by SIGTERM with what there was saved; 2 wrong input; 1 the loss was no longer finite;
-    130 stopped by Ctrl-C with what there was saved.
+    130 stopped by Ctrl-C with what there was saved; 3 another process of several is gone.
 
     Args:
       default: the settings that flags replace.
@@ -69,7 +70,8 @@ def main(
     args = sys.argv[1:] if args is None else args
     prog = prog or f"python {sys.argv[0]}"
     command = shlex.join([*prog.split(), *args])
-    with exit_codes():
+    args = ["--distributed.auto" if arg == "--distributed" else arg for arg in args]
+    with hosts.ending_together(), exit_codes():
         named, args = _encoder_flag(args)
         words = f"{description or sys.modules['__main__'].__doc__}\n--encoder NAME: one of {', '.join(ENCODERS)}"
 
@@ -83,11 +85,14 @@ def main(
 
         config = read(default)
         config = config if config.datasets else of_dataset(config.dataset)
+        hosts.join(**asdict(config.distributed))
         for report in suite(config, command, of_dataset):
             if "stopped" in report:
+                hosts.leave()
                 code = 130 if report["stopped"] == signal.SIGINT else 0
                 _leave(f"stopped at step {report['step']}, saved; the same command resumes", code)
-            _show(report)
+            if hosts.first():
+                _show(report)
 
 
 def _encoder_flag(args: list[str]) -> tuple[nn.Module | None, list[str]]:

@@ -159,6 +159,25 @@ class Anomaly:
 
 
 @dataclass(frozen=True)
+class Distributed:
+    """Several processes that train one model, each started with the same command and its own rank.
+
+    Attributes:
+      auto: jax finds the others, as it can under Slurm, Open MPI, Kubernetes and on TPUs; `--distributed` for short.
+      address: HOST:PORT where rank 0 listens for the others.
+      processes: how many there are.
+      rank: of this one, from 0.
+      timeout: seconds to wait for rank 0, and for all to come; after as many without a sign of life one counts as gone.
+    """
+
+    auto: bool = False
+    address: str = ""
+    processes: int = 0
+    rank: int = -1
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True)
 class Pretrain:
     """The task `pretrain`.
 

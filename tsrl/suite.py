@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tsrl.files import write_whole
 from tsrl.report.comparison import comparison, score_matrix, write_comparison
 from tsrl.report.schema import METRICS
 from tsrl.tasks import TASKS
+from tsrl.train import hosts
 from tsrl.workdir import default_workdir
 
 ALPHA = 0.05
@@ -33,7 +35,8 @@ def suite(
 
     Yields:
       Each run's report as it is done; with several data sets at last the comparison of all (schema:
-      `tsrl.report.comparison`). A run that was stopped ends the suite.
+      `tsrl.report.comparison`). A run that was stopped ends the suite. Of several processes all but the first have no
+      scores, see `experiment`, and compare nothing.
 
     Raises:
       InputError: wrong input of any data set, before the first is trained; nothing has been written.
@@ -46,7 +49,7 @@ def suite(
         raise InputError(f"datasets: found {config.datasets!r}, want different names separated by commas")
     runs = [_one(config if of_dataset is None else of_dataset(name), name) for name in names]
     for run in runs:
-        TASKS[run.task].load(run)
+        hosts.in_turn(partial(TASKS[run.task].load, run))
     reports = []
     for run in runs:
         report = experiment(run, command, reuse=True)
@@ -56,7 +59,7 @@ def suite(
         reports.append(report)
         # Programs are compiled for one data set's shapes: kept for all, they use up what a process may map.
         jax.clear_caches()
-    if TASKS[config.task].headline:
+    if TASKS[config.task].headline and hosts.first():
         yield compare(config, reports)
 
 

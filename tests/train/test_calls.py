@@ -132,7 +132,7 @@ def test_a_draw_of_its_own_rows_is_accepted_whatever_is_in_them(draw):
 
 
 class Device:
-    platform = "cpu"
+    platform, process_index = "cpu", 0
 
     def __init__(self, limit):
         self.limit = limit

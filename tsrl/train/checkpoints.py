@@ -15,6 +15,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from tsrl.errors import InputError
+from tsrl.train import hosts
 
 log = logging.getLogger("tsrl")
 # Of a save that failed orbax writes pages of tracebacks; it raises as well, and `Checkpoints` says so in a line.
@@ -38,6 +39,8 @@ class Restored(NamedTuple):
 class Checkpoints:
     """Numbered checkpoints in one folder, each a set of named pytrees and a JSON record.
 
+    Of several processes the first alone uses it.
+
     Args:
       folder: made when the first checkpoint is saved.
       keep: how many of the latest stay on disk; at least two, so that a damaged one has a predecessor. None = all.
@@ -60,9 +63,16 @@ class Checkpoints:
     def _manager(self) -> ocp.CheckpointManager:
         if self._open is None:
             writes = not self._read_only
-            options = ocp.CheckpointManagerOptions(
-                max_to_keep=self._keep, create=writes, cleanup_tmp_directories=writes
-            )
+            alone: dict[str, Any] = {"create": writes}
+            if hosts.count() > 1:
+                # Orbax would wait for the other processes, and makes no folder for some of them.
+                only = ocp.options.MultiprocessingOptions(
+                    primary_host=0, active_processes={0}, barrier_sync_key_prefix="first"
+                )
+                alone = {"create": False, "multiprocessing_options": only}
+                if writes:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+            options = ocp.CheckpointManagerOptions(max_to_keep=self._keep, cleanup_tmp_directories=writes, **alone)
             self._open = ocp.CheckpointManager(self.folder, options=options)
         return self._open
 

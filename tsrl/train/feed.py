@@ -67,7 +67,8 @@ def fits(data: Batch | Rows, devices: Sequence[jax.Device]) -> bool:
     if isinstance(data, Rows):
         return False
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(data))
-    return all(size <= _SHARE * memory / sharing for memory, sharing in (_memory(one, devices) for one in devices))
+    own = [device for device in devices if device.process_index == jax.process_index()]
+    return all(size <= _SHARE * memory / sharing for memory, sharing in (_memory(one, own) for one in own))
 
 
 def _memory(device: jax.Device, devices: Sequence[jax.Device]) -> tuple[float, int]:
@@ -151,7 +152,7 @@ class Resident:
 class Fed:
     """The data set stays with the host; a call is sent the rows of its batches, and each row's global id.
 
-    A thread reads the rows of the steps to come in the epoch.
+    Each of several processes reads the rows of its own devices; a thread does, those of the steps to come in the epoch.
 
     Args:
       data: the data set.
@@ -202,16 +203,17 @@ class Fed:
             self._reader.close()
 
     def _steps_read(self, order: np.ndarray, at: int, count: int) -> list[Batch]:
-        """The rows of `count` steps from `at` on, each `[S * B, ...]`."""
+        """This process's rows of `count` steps from `at` on, each `[S * B, ...]`."""
         if order is not self._order or not self._first <= at <= self._first + len(self._read):
             self.close()
             self._order, self._first = order, at
             self._read.clear()
-            seeds, steps, batch = order.shape
+            own = self._steps.own_rows(order)
+            seeds, steps, batch = own.shape
             depth = max(2, self._rows.ahead_bytes // (self._row_bytes * seeds * batch))
             # The thread holds no reference to this object.
             take = self._rows.take
-            self._reader = Ahead((take(order[:, step].reshape(-1)) for step in range(at, steps)), depth)
+            self._reader = Ahead((take(own[:, step].reshape(-1)) for step in range(at, steps)), depth)
         assert self._reader is not None
         # A call may have made fewer steps than it was sent.
         for _ in range(at - self._first):
@@ -222,8 +224,11 @@ class Fed:
         return [self._read[step] for step in range(count)]
 
     def _by_device(self, seeds: int, *steps: np.ndarray) -> np.ndarray:
-        """The rows `[S * B, ...]` of up to K steps as `[devices, K * S * B / devices, ...]`; zeros where none are."""
-        devices, shape = len(self._steps.devices), steps[0].shape[1:]
+        """The rows `[S * B, ...]` of up to K steps as `[devices, K * S * B / devices, ...]`; zeros where none are.
+
+        Of several processes, the rows and devices of this one.
+        """
+        devices, shape = len(self._steps.local), steps[0].shape[1:]
         share = steps[0].shape[0] // seeds // devices
         filled = np.zeros((devices, self._steps.at_once, seeds, share, *shape), steps[0].dtype)
         for step, rows in enumerate(steps):

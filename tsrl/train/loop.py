@@ -10,12 +10,13 @@ import numpy as np
 import optax
 
 from tsrl.errors import InputError, TrainingDiverged
+from tsrl.train import hosts
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.feed import Rows, check_draw, count_of, fits
 from tsrl.train.metrics import MetricsFile
 from tsrl.train.monitor import Monitor, Watch
 from tsrl.train.run import Run
-from tsrl.train.signals import StopRequest
+from tsrl.train.signals import SharedStop, StopRequest
 from tsrl.train.state import State
 from tsrl.types import Batch, Method
 
@@ -71,7 +72,7 @@ def fit(
       steps: optimiser updates in all.
       batch_size: rows in the global batch, a multiple of the device count, at most the rows of `data`.
       seeds: trained together, each as it would be alone.
-      devices: local devices to use.
+      devices: devices to use; of several processes, those of each side by side, in the order of the processes.
       axis_name: `tsrl.parallel.AXIS`, or None when the method was made for a single device.
       checkpoints: where to save and resume; None = nowhere.
       checkpoint_every: updates between checkpoints; the last update is always saved.
@@ -98,13 +99,17 @@ def fit(
       InputError: sizes that do not fit, several seeds of a method that plans its epochs, or a method whose examples
         are made of several rows of a data set that does not fit on the devices.
       TrainingDiverged: a loss, gradient or weight is not finite; the last checkpoint is from before.
+
+    Several processes call this alike. The first decides where to begin, plans the epochs, calls `every_epoch` and the
+    monitor; the others need no checkpoints, metrics file or report.
     """
     resident = fits(data, devices) if resident is None else resident and isinstance(data, Batch)
+    resident = all(hosts.agree("resident", resident))
     check(method, data, steps, batch_size, seeds, devices, resident)
     run = Run(
         method, data, optimizer, steps, batch_size, seeds, devices, axis_name, meta or {}, at_once, resident=resident
     )
-    watch = Watch(monitor, seeds)
+    watch = Watch(monitor if hosts.first() else None, seeds)
     history: list[dict[str, Any]] = []
     pending: list[tuple[int, int, dict[str, jax.Array]]] = []
 
@@ -127,22 +132,20 @@ def fit(
         if wrong:
             raise TrainingDiverged(_diverged(wrong[0], checkpoints))
 
-    with closing(run), StopRequest() as stop:
-        if checkpoints is not None and checkpoints.steps():
-            run.restore(checkpoints)
-        else:
-            run.start()
+    with closing(run), StopRequest() as own:
+        stop = SharedStop(own)
+        run.begin(checkpoints)
         if metrics_file is not None:
             metrics_file.keep_until(run.step)
         if report is not None:
             report(run.step, None, 0.0)
         began = run.step
         since, speed = (time.perf_counter(), began), 0.0
-        while run.step < steps and stop.signal is None:
+        while run.step < steps and not stop.look(run.step, _in_a_second(speed)):
             # A call ends where the loop has something to do.
             borders = (steps - run.step, *(every - run.step % every for every in (checkpoint_every, report_every)))
             first = run.step + 1
-            count, metrics = run.advance(min(*borders, _in_a_second(speed)))
+            count, metrics = run.advance(min(*borders, stop.until_next(run.step)))
             pending.append((first, count, metrics))
             # One call of run-ahead keeps the device busy and still answers a signal within a call.
             if len(pending) > 1:
@@ -157,13 +160,11 @@ def fit(
                 since = (now, run.step)
                 if report is not None:
                     report(run.step, history[-1], speed)
-            if ended is not None and not all(call(ended, run.state, stop.requested) for call in every_epoch):
-                if checkpoints is not None and checkpoints.steps():
-                    run.restore(checkpoints)
-                else:
-                    run.start()
-                    run.step = 0
-                break
+            if ended is not None:
+                called = hosts.first() and all(call(ended, run.state, own.requested) for call in every_epoch)
+                if not hosts.from_first("epoch", called):
+                    run.begin(checkpoints)
+                    break
             if due and checkpoints is not None:
                 run.save(checkpoints)
         settle(last=True)
@@ -171,6 +172,8 @@ def fit(
         if checkpoints is not None and run.step > 0:
             run.save(checkpoints)
             checkpoints.wait()
+        # The last look of all, who are done when the first has saved.
+        stop.last()
     return Fitted(run.state, history, stop.signal, run.seconds())
 
 
@@ -185,7 +188,7 @@ def _plain(metrics: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _diverged(row: dict[str, Any], checkpoints: Checkpoints | None) -> str:
-    kept = checkpoints.steps() if checkpoints is not None else []
+    kept = hosts.from_first("kept", checkpoints.steps() if checkpoints is not None else [])
     good = f"the last good checkpoint is step {kept[-1]}" if kept else "no checkpoint was saved before"
     found = ", ".join(f"{name} {row[name]}" for name in _MUST_BE_FINITE)
     return f"step {row['step']}: found {found}; {good}"

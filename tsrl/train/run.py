@@ -15,6 +15,7 @@ import numpy as np
 import optax
 
 from tsrl.errors import InputError
+from tsrl.train import hosts
 from tsrl.train.checkpoints import Checkpoints, like
 from tsrl.train.devices import DeviceStep
 from tsrl.train.feed import Fed, Resident, Rows, fits, for_init, order_of
@@ -29,7 +30,7 @@ class Programs:
       method: made with `axis_name`.
       optimizer: applied to the gradient averaged over devices.
       steps: optimiser updates in all.
-      devices: local devices to use.
+      devices: see `fit`.
       axis_name: see `fit`.
       at_once: see `DeviceStep`.
       resident: whether the data set lives on the devices.
@@ -148,9 +149,13 @@ class Run:
         """Ends the thread that reads ahead."""
         self._feed.close()
 
-    def start(self) -> None:
-        """Goes to the state before the first update."""
-        self.state = self._steps.replicate(self._init(self._seed_array, self._feed.initial))
+    def begin(self, checkpoints: Checkpoints | None) -> None:
+        """Goes to the newest readable checkpoint of the first process, or without one before the first update."""
+        if hosts.from_first("saved", checkpoints is not None and bool(checkpoints.steps())):
+            self._restore(checkpoints)
+        else:
+            self.state = self._steps.replicate(hosts.same(self._init(self._seed_array, self._feed.initial)))
+            self.step = 0
 
     def advance(self, most: int) -> tuple[int, Metrics]:
         """Up to `most` updates in one call, none beyond the end of an epoch.
@@ -179,7 +184,9 @@ class Run:
             seed = self._seeds[0]
             params, aux = jax.tree.map(lambda leaf: leaf[0], (self.state.params, self.state.aux))
             key = jax.random.fold_in(jax.random.key(seed + 2**31), position.epoch)
-            plan = self._method.before_epoch(params, aux, self._feed.data, key)
+            if hosts.first():
+                plan = self._method.before_epoch(params, aux, self._feed.data, key)
+            plan = _shared(plan)
         self._set_epoch(position, plan)
 
     def _set_epoch(self, position: Position, plan: Plan | None) -> None:
@@ -206,15 +213,11 @@ class Run:
         training = {"step": self.state.step, "opt_state": self.state.opt_state, **plan}
         meta = {**self._meta, "seeds": self._seeds, "position": list(self._position), "seconds": self.seconds()}
         if plan:
-            meta["plan"] = {
-                "columns": _described(self._plan.columns),
-                "tables": _described(self._plan.tables),
-                "order": list(self._order[0].shape),
-            }
+            meta["plan"] = _described(training["plan"])
         checkpoints.save(self.step, {"model": model, "training": training}, meta)
 
-    def restore(self, checkpoints: Checkpoints) -> None:
-        """Goes to the newest readable checkpoint and drops the unreadable ones after it."""
+    def _restore(self, checkpoints: Checkpoints | None) -> None:
+        """Goes to the newest readable checkpoint and drops the unreadable ones after it; the first process reads it."""
         state = jax.eval_shape(self._init, self._seed_array, self._feed.initial)
         model = {"params": state.params, "aux": state.aux}
         training = {"step": state.step, "opt_state": state.opt_state}
@@ -223,25 +226,45 @@ class Run:
         def with_plan(meta: dict[str, Any]) -> dict[str, Any]:
             if "plan" not in meta:
                 return items
-            saved = meta["plan"]
-            plan = Plan(_empty(saved["columns"]), _empty(saved["tables"]), np.empty(saved["order"], np.int32))
-            return {**items, "training": {**items["training"], "plan": plan}}
+            return {**items, "training": {**items["training"], "plan": _empty(meta["plan"])}}
 
-        restored = checkpoints.restore(with_plan)
-        checkpoints.discard_after(restored.step)
-        model, training = restored.items["model"], restored.items["training"]
+        restored = None
+        if checkpoints is not None:
+            restored = checkpoints.restore(with_plan)
+            checkpoints.discard_after(restored.step)
+        found = None if restored is None else {"step": restored.step, "meta": restored.meta}
+        found = hosts.from_first("restored", found)
+        read = hosts.same(with_plan(found["meta"]) if restored is None else restored.items)
+        model, training = read["model"], read["training"]
         state = State(training["step"], model["params"], training["opt_state"], model["aux"])
         self.state = self._steps.replicate(state)
-        self.step, self._seconds_before = restored.step, restored.meta["seconds"]
-        self._set_epoch(Position(*restored.meta["position"]), training.get("plan"))
+        self.step, self._seconds_before = found["step"], found["meta"]["seconds"]
+        self._set_epoch(Position(*found["meta"]["position"]), training.get("plan"))
 
 
-def _described(arrays: dict[str, Any]) -> dict[str, Any]:
-    return {name: [list(np.shape(array)), str(jnp.result_type(array))] for name, array in arrays.items()}
+def _shared(plan: Plan | None) -> Plan | None:
+    """The first process's plan, on all."""
+    if hosts.count() == 1:
+        return plan
+    described = hosts.from_first("plan", None if plan is None else _described(plan))
+    return hosts.same(_empty(described) if plan is None else plan)
 
 
-def _empty(shapes: dict[str, Any]) -> dict[str, np.ndarray]:
-    return {name: np.empty(shape, dtype) for name, (shape, dtype) in shapes.items()}
+def _described(plan: Plan) -> dict[str, Any]:
+    """Shapes and types of a plan's arrays, as JSON values."""
+    columns, tables = (
+        {name: [list(np.shape(array)), str(jnp.result_type(array))] for name, array in arrays.items()}
+        for arrays in (plan.columns, plan.tables)
+    )
+    return {"columns": columns, "tables": tables, "order": None if plan.order is None else list(plan.order.shape)}
+
+
+def _empty(described: dict[str, Any]) -> Plan:
+    columns, tables = (
+        {name: np.empty(shape, dtype) for name, (shape, dtype) in described[part].items()}
+        for part in ("columns", "tables")
+    )
+    return Plan(columns, tables, None if described["order"] is None else np.empty(described["order"], np.int32))
 
 
 def enable_compilation_cache() -> None:
