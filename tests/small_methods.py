@@ -64,7 +64,7 @@ def small_byol(axis_name=None):
 
 
 def small_tstcc(axis_name=None):
-    return tstcc(POOLED, future=2, context=8, dropout=0.0, axis_name=axis_name)
+    return tstcc(POOLED, future=2, context=8, context_layers=1, dropout=0.0, axis_name=axis_name)
 
 
 def small_ccl(axis_name=None):

@@ -38,7 +38,7 @@ METHOD = {
     "tloss": ({"negatives": 2, "output": 6}, PLAIN),
     "tnc": ({"window": 4, "samples": 2}, PLAIN),
     "ts2vec": ({}, PLAIN),
-    "tstcc": ({"future": 2, "context": 8}, PLAIN),
+    "tstcc": ({"future": 2, "context": 8, "context_layers": 1}, PLAIN),
 }
 SHORTENS = "which shortens the series"
 REFUSED = {

@@ -25,7 +25,7 @@ MILD = {"jitter": 0.1, "scale": 0.1}
 METHODS = {
     "simclr": {"hidden": 8, "output": 4},
     "byol": {"hidden": 8, "output": 4},
-    "tstcc": {"future": 2, "context": 8, "dropout": 0.0},
+    "tstcc": {"future": 2, "context": 8, "context_layers": 1, "dropout": 0.0},
     "ccl": {"hidden": 8, "output": 4},
     "mhccl": {"hidden": 8, "output": 4},
 }

@@ -31,6 +31,7 @@ def tstcc(
     *,
     future: int = 6,
     context: int = 100,
+    context_layers: int = 4,
     temperature: float = 0.2,
     temporal_weight: float = 1.0,
     contextual_weight: float = 0.7,
@@ -49,6 +50,7 @@ def tstcc(
       encoder: a module of `tsrl.encoders`, or another of that form.
       future: K, how many next representations are predicted.
       context: width of the summary; a multiple of 4, its attention's heads.
+      context_layers: blocks of the network that summarises.
       temperature: of the contextual contrast.
       temporal_weight: of the predictions of both views.
       contextual_weight: of the summaries' contrast.
@@ -69,6 +71,7 @@ def tstcc(
     """
     check_whole("future", future, 1)
     check_whole("context", context, 4)
+    check_whole("context_layers", context_layers, 1)
     if context % 4:
         raise InputError(f"context: found {context}, want a multiple of 4, the heads of its attention")
     for name, value in (("temporal_weight", temporal_weight), ("contextual_weight", contextual_weight)):
@@ -80,7 +83,7 @@ def tstcc(
     check_pooling(pooling)
     draw = rule_of(pairs, Strength(jitter, scale, segments))
     backbone = Backbone(encoder, front, axis_name)
-    summary = Context(future, context, dropout=dropout)
+    summary = Context(future, context, layers=context_layers, dropout=dropout)
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:
         backbone_key, context_key, head_key = jax.random.split(key, 3)
