@@ -59,8 +59,10 @@ def parts(out):
 
 # Waits after each part, so that the signal comes while there is work left.
 SLOW = """
-import sys, time
+import signal, sys, time
 from tsrl.bulk import parts
+# A background job of a shell inherits that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from tsrl.cli import main
 commit = parts.PartFile.commit
 def slowly(self):
