@@ -99,6 +99,20 @@ def test_vmap_over_the_axis_stands_for_devices(name):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, np.stack([b] * 4), rtol=0, atol=1e-6), many, single)
 
 
+def test_what_a_kill_left_of_an_old_checkpoint_is_removed(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "run")
+    settings = {"checkpoints": checkpoints, "checkpoint_every": 2}
+    train("queue", **settings, steps=4)
+    checkpoints.close()
+    # Killed while the oldest was being removed: its folder is still there under its name.
+    (tmp_path / "run" / "2" / "_CHECKPOINT_METADATA").unlink()
+    settings["checkpoints"] = checkpoints = Checkpoints(tmp_path / "run")
+    assert checkpoints.steps() == [2, 4]
+    train("queue", **settings, steps=6)
+    checkpoints.close()
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["4", "6"]
+
+
 def test_naive_batch_loss_would_fail_the_parity():
     """The parity test can fail: without gathering, the instance contrast sees only the device's own negatives."""
     data = METHODS["ts2vec"][1]

@@ -17,6 +17,7 @@ import flax.linen as nn
 
 from tsrl.encoders.causal_conv import CausalConv
 from tsrl.encoders.dilated_conv import DilatedConv
+from tsrl.encoders.event_front import EventFront
 from tsrl.encoders.front import LinearFront, RawFront, front_of
 from tsrl.encoders.informer import Informer
 from tsrl.encoders.multi_scale import MultiScaleConv, ProjectionFront
@@ -41,6 +42,7 @@ __all__ = [
     "TCN",
     "CausalConv",
     "DilatedConv",
+    "EventFront",
     "Informer",
     "LinearFront",
     "MultiScaleConv",

@@ -155,10 +155,14 @@ class Checkpoints:
         )
 
     def discard_after(self, step: int) -> None:
-        """Removes checkpoints newer than `step`: damaged ones that a resumed run will write again."""
-        for newer in self.steps():
-            if newer > step:
-                self._manager().delete(newer)
+        """Removes checkpoints newer than `step`, damaged ones that a resumed run will write again, and what a kill left
+        of older ones that were being removed."""
+        for other in self.steps():
+            if other > step:
+                self._manager().delete(other)
+            elif other < step and not (self.folder / str(other) / "_CHECKPOINT_METADATA").exists():
+                shutil.rmtree(self.folder / str(other), ignore_errors=True)
+        self._manager().reload()
 
     def wait(self) -> None:
         """Blocks until a save in progress is complete.

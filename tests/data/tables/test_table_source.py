@@ -180,7 +180,7 @@ def test_wrong_files(tmp_path):
     with pytest.raises(InputError, match="source: found no file at"):
         read_table(tmp_path / "a.parquet")
     (tmp_path / "a.xlsx").write_bytes(b"")
-    with pytest.raises(InputError, match=r"source: found a\.xlsx, want a .csv, .csv.gz or .parquet file"):
+    with pytest.raises(InputError, match=r"source: found a\.xlsx, want a .csv, .csv.gz, .parquet or .jsonl file"):
         read_table(tmp_path / "a.xlsx")
     with pytest.raises(InputError, match="source: found dict_keys, want the path"):
         read_table({}.keys())

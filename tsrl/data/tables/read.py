@@ -55,7 +55,8 @@ def read_table(source: Any, settings: Table = _DEFAULT, /, **overrides: Any) -> 
     Nothing is changed that the settings do not ask for; `report` of the result says what was found and done.
 
     Args:
-      source: the path of a .csv, .csv.gz or .parquet file, a pandas or polars DataFrame, an Arrow table, or a mapping
+      source: the path of a .csv, .parquet or .jsonl (.ndjson) file, text also as .gz; a pandas or polars
+        DataFrame, an Arrow table, or a mapping
         from names to arrays `[R]`. A data frame's index is a column too: by its name, or as "index". Rows need not be
         sorted by series. An empty cell is a missing value; so are NA, N/A, #N/A, <NA>, NaN, null and None in a .csv
         file, unless they are quoted in a column of text. A data frame's index, a column without a name and one named

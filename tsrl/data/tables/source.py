@@ -15,6 +15,7 @@ from tsrl.errors import InputError, nearest
 
 # Cells of a .csv file in which nothing is, unless they are quoted in a column of text.
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "#N/A", "<NA>", "None")
+_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 # What a data frame's index without a name is called in a .csv file, and in one that was read and written again.
 _UNNAMED = re.compile(r"(Unnamed: 0(\.\d+)*)?")
 
@@ -41,7 +42,8 @@ def read_source(source: Any, texts: Sequence[str], settings: Table) -> Source:
     """Reads a table.
 
     Args:
-      source: the path of a .csv, .csv.gz or .parquet file, a pandas or polars DataFrame, an Arrow table or anything
+      source: the path of a .csv, .parquet or .jsonl (.ndjson) file, text also as .gz; a pandas or polars
+        DataFrame, an Arrow table or anything
         else with `__arrow_c_stream__`, or a mapping from names to arrays `[R]`.
       texts: columns of a .csv file that are left as text.
       settings: how a .csv file is written.
@@ -60,7 +62,7 @@ def read_source(source: Any, texts: Sequence[str], settings: Table) -> Source:
         read = _of_frame(source)
     else:
         raise InputError(
-            f"source: found {type(source).__name__}, want the path of a .csv, .csv.gz or .parquet file, a DataFrame, "
+            f"source: found {type(source).__name__}, want the path of a .csv, .parquet or .jsonl file, a DataFrame, "
             "an Arrow table, or a mapping from names to arrays"
         )
     with parsed(read.source):
@@ -94,7 +96,7 @@ def _plain(array: pa.Array) -> pa.Array:
 
 
 def _read_file(path: Path, texts: Sequence[str], settings: Table) -> Source:
-    from pyarrow import csv, parquet
+    from pyarrow import csv, json, parquet
 
     if not path.is_file():
         raise InputError(f"source: found no file at {path}")
@@ -105,9 +107,14 @@ def _read_file(path: Path, texts: Sequence[str], settings: Table) -> Source:
             table = parquet.ParquetFile(path).read()
             table.validate(full=True)
         return _indexed(path.name[: -len(".parquet")], source, table)
+    ending = next((ending for ending in _LINES if lower.endswith(ending)), None)
+    if ending is not None:
+        source = f"json lines file {path.name}"
+        with parsed(source), pa.input_stream(path, compression="detect") as stream:
+            return Source(path.name[: -len(ending)], source, json.read_json(stream))
     ending = next((ending for ending in (".csv", ".csv.gz") if lower.endswith(ending)), None)
     if ending is None:
-        raise InputError(f"source: found {path.name}, want a .csv, .csv.gz or .parquet file")
+        raise InputError(f"source: found {path.name}, want a .csv, .csv.gz, .parquet or .jsonl file")
     source, encoding = f"csv file {path.name}", settings.encoding
     convert = csv.ConvertOptions(
         column_types={name: pa.string() for name in texts},
