@@ -55,6 +55,12 @@ def test_repeats_the_latest_first():
     assert (-nothing).argsort(1, kind="stable").tolist() == [[1, 2, 0, 3, 4]]
 
 
+def test_actions_that_are_none():
+    for call in (lambda: popularity([np.array([0, 5])], 5), lambda: markov([np.array([-1])], np.array([0]), 5)):
+        with pytest.raises(InputError, match=r"sequences: found .* want 0 to 4"):
+            call()
+
+
 @pytest.mark.parametrize(
     ("ranked", "target", "message"),
     [

@@ -54,8 +54,14 @@ def popularity(sequences: Sequence[np.ndarray], actions: int) -> np.ndarray:
 
     Returns:
       `[A]` counts.
+
+    Raises:
+      InputError: an action that is none of them.
     """
-    return np.bincount(np.concatenate([np.zeros(0, np.int64), *sequences]), minlength=actions).astype(np.float64)
+    together = np.concatenate([np.zeros(0, np.int64), *sequences])
+    if len(together) and not 0 <= together.min() <= together.max() < actions:
+        raise InputError(f"sequences: found {together.min()} to {together.max()}, want 0 to {actions - 1}")
+    return np.bincount(together, minlength=actions).astype(np.float64)
 
 
 def markov(sequences: Sequence[np.ndarray], last: np.ndarray, actions: int) -> np.ndarray:
@@ -69,10 +75,10 @@ def markov(sequences: Sequence[np.ndarray], last: np.ndarray, actions: int) -> n
     Returns:
       `[M, A]` shares, a little of each from `popularity`, so that what never followed is ranked too.
     """
+    common = popularity(sequences, actions)
     follows = np.zeros((actions, actions))
     for sequence in sequences:
         np.add.at(follows, (sequence[:-1], sequence[1:]), 1)
-    common = popularity(sequences, actions)
     follows += _BACKED_OFF * common / max(1.0, common.sum())
     return (follows / np.maximum(follows.sum(1, keepdims=True), np.finfo(float).tiny))[last]
 
