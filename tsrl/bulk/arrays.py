@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from tsrl.bulk.source import Part, Rows, checked_parts, likely_lengths
+from tsrl.bulk.source import Part, Rows, checked_parts, likely_lengths, own_id
 from tsrl.data.npz import npz_source, readable, stored_keys
 from tsrl.errors import InputError
 
@@ -102,8 +102,7 @@ def open_npz(files: tuple[Path, ...], channels: int, key: str, id_name: str) -> 
     id_kind = ""
     for place, path in enumerate(files):
         source, keys = npz_source(path), stored_keys(path)
-        if not id_name and place == 0 and "id" in keys:
-            id_name = "id"
+        id_name = own_id(id_name, keys, place, source, npz_source(files[0]))
         for wanted in (key, id_name):
             if wanted and wanted not in keys:
                 raise InputError(f"{source}: found the keys {', '.join(keys[:10]) or 'none'}, want {wanted}")
