@@ -19,6 +19,9 @@ import numpy as np
 import pytest
 from process_of_several import train
 
+from tsrl import script
+from tsrl.config import Config, options
+from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
 from tsrl.train import hosts
 from tsrl.train.channel import Channel, Link, forwarded, gather, reach, welcomed
@@ -325,6 +328,17 @@ def test_other_settings_on_another_process_are_refused(monkeypatch):
     monkeypatch.setattr(hosts, "agree", lambda what, value: [value, {**value, "seed": 1}])
     with pytest.raises(InputError, match="run: found seed 1 on rank 1, 0 on rank 0; want the same on all processes"):
         hosts.check_same("run", {"seed": 0, "task": "classify"})
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_to_one_that_waits_for_the_first_is_an_exit_code(number, code, monkeypatch, capsys):
+    monkeypatch.setattr(script, "suite", lambda *asked: iter(()))
+    # What a second process does while the first evaluates.
+    monkeypatch.setattr(hosts, "leave", lambda: signal.raise_signal(number))
+    with pytest.raises(SystemExit) as ended:
+        script.main(Config(method=options("ts2vec"), encoder=DilatedConv(), dataset="x"), [], "tsrl", "Trains.")
+    assert ended.value.code == code
+    assert capsys.readouterr().err == "stopped; the same command resumes\n"
 
 
 def test_the_command_writes_once_and_nothing_of_it_decides_what_a_run_is(waves, tmp_path):
