@@ -1,6 +1,7 @@
 """Killed, stopped, damaged, refused: whole parts stay, and the folder ends as that of a job without trouble."""
 
 import errno
+import io
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import jobs
@@ -312,6 +314,15 @@ def arrays(**named):
     return make
 
 
+def of_too_many_rows(folder):
+    """A header that says a thousand million million rows."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (10**15, 12, 2)})
+    with zipfile.ZipFile(folder / "x.npz", "w") as archive:
+        archive.writestr("x.npy", stream.getvalue() + X.tobytes())
+    return folder / "x.npz"
+
+
 def foreign_store(folder):
     store = write_store(folder / "store", [X])
     shutil.copy(store / "part-00000.parquet", store / "more.parquet")
@@ -356,6 +367,11 @@ def damaged(folder):
         (arrays(x=X.astype(object)), {}, "npz file x.npz: x: found pickled objects, which are never loaded"),
         (arrays(x=np.asfortranarray(X)), {}, "npz file x.npz: x: found an array in Fortran's order"),
         (arrays(x=X, id=np.zeros(3, int)), {}, "npz file x.npz: id: found shape (3,) of int64, want [23]"),
+        (
+            of_too_many_rows,
+            {},
+            f"npz file x.npz: x: found {X.nbytes} bytes of values, want {96 * 10**15} as its header",
+        ),
         (lambda folder: records(folder / "x.array_record", X), {"id": "id"}, "columns, id: found one for array_record"),
         (mixed, {"batch_size": 0}, "batch_size: found 0, want a whole number from 1 up"),
         (mixed, {"sizes": (0,)}, "sizes: found 0, want a whole number from 1 up"),
