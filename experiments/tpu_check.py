@@ -55,7 +55,7 @@ def main(args: list[str] | None = None, prog: str | None = None) -> None:
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--methods", nargs="*", choices=SMALL, default=list(SMALL))
-    parser.add_argument("--updates", type=int, default=60, help="of which the last are timed, in tens; 0: none")
+    parser.add_argument("--updates", type=_updates, default=60, help="of which the last are timed, in tens; 0: none")
     parser.add_argument("--series", type=_shape, default=(64, 512), help="in a timed batch, and their steps")
     parser.add_argument("--json", type=Path, help="a file for the results")
     asked = parser.parse_args(args)
@@ -133,8 +133,6 @@ def resume(name: str) -> bool:
 
 def step_ms(name: str, updates: int, batch: int, steps: int) -> float:
     """The median milliseconds of an update by the paper's encoder, over tens of them; the first ten compile."""
-    if updates < 20:
-        raise SystemExit(f"--updates: found {updates}, want 0 or at least 20")
     x = np.random.default_rng(0).normal(size=(batch, steps, 7)).cumsum(1).astype(np.float32)
     train = Train(steps=updates, batch_size=batch)
     job = prepare(Config(method=options(name), encoder=ENCODER_OF[name](), train=train), x, None)
@@ -156,6 +154,12 @@ def step_ms(name: str, updates: int, batch: int, steps: int) -> float:
     )
     settled = [found for found in times if found[0] >= 10]
     return median(1e3 * (end - start) / (last - first) for (first, start), (last, end) in pairwise(settled))
+
+
+def _updates(text: str) -> int:
+    if not text.isdecimal() or 0 < int(text) < 20:
+        raise argparse.ArgumentTypeError(f"found {text}, want 0 or at least 20")
+    return int(text)
 
 
 def _shape(text: str) -> tuple[int, int]:

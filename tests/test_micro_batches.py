@@ -80,6 +80,20 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch(name):
     same(graded(accumulated(make(), 3), data), graded(make(), data))
 
 
+def test_a_table_of_a_plan_belongs_to_every_part():
+    make, data = METHODS["tcn"]
+
+    def tabled(method):
+        def loss(params, aux, batch, key):
+            value, more = method.loss(params, aux, batch, key)
+            return value * batch.extra["table"].sum(), more
+
+        plan = Plan(tables={"table": np.arange(9, dtype=np.float32)})
+        return method._replace(loss=loss, before_epoch=lambda *_: plan)
+
+    same(graded(accumulated(tabled(make()), 3), data), graded(tabled(make()), data))
+
+
 def test_less_is_held():
     """Of a step's temporary memory, what XLA plans for it."""
     x = as_batch(np.random.default_rng(0).normal(size=(16, 400, 2)).astype(np.float32))

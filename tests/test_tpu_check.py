@@ -31,7 +31,11 @@ def test_a_failed_check_is_an_exit_code(monkeypatch):
         found["main"](["--updates", "0"])
 
 
-def test_too_few_updates_to_time():
+@pytest.mark.parametrize("updates", ["7", "-20", "ten"])
+def test_too_few_updates_to_time(updates, capsys):
+    """Said at once, not after the checks."""
     found = runpy.run_path(str(experiment_scripts()["tpu_check"]))
-    with pytest.raises(SystemExit, match="found 7, want 0 or at least 20"):
-        found["step_ms"]("ts2vec", 7, 4, 16)
+    with pytest.raises(SystemExit) as ended:
+        found["main"](["--updates", updates])
+    assert ended.value.code == 2
+    assert f"argument --updates: found {updates}, want 0 or at least 20" in capsys.readouterr().err

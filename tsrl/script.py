@@ -93,6 +93,8 @@ def main(
                 _leave(f"stopped at step {report['step']}, saved; the same command resumes", code)
             if hosts.first():
                 _show(report)
+        # The first still evaluates: here a signal to those who wait for it is an exit code and not a traceback.
+        hosts.leave()
 
 
 def _encoder_flag(args: list[str]) -> tuple[nn.Module | None, list[str]]:

@@ -13,9 +13,12 @@ import pytest
 from jobs import content, parquet
 
 from tsrl.bulk import embed_files
+from tsrl.bulk.job import Job
 from tsrl.errors import InputError
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+
+from tsrl.bulk.on_ray import _Worker  # noqa: E402 - needs ray
 
 PARTS = 12
 # Of Ray itself, in this process.
@@ -87,6 +90,13 @@ def test_ray_leaves_the_same_bytes_and_takes_up_either_engines_job(source, whole
             embed_files(jobs.settings(damaged, tmp_path / "bad", saved, engine="ray"))
     finally:
         ray.shutdown()
+
+
+def test_a_worker_that_cannot_write_says_so(source, saved, tmp_path):
+    settings = jobs.settings(source, tmp_path / "none", saved, engine="ray")
+    worker = _Worker(settings, Job(settings).form.digest)
+    (wrong,) = worker({"part": np.array([3])})["wrong"]
+    assert wrong.startswith("out: found no way to write part 3 (")
 
 
 def started(source, out, saved, notes):

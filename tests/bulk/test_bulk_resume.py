@@ -1,6 +1,7 @@
 """Killed, stopped, damaged, refused: whole parts stay, and the folder ends as that of a job without trouble."""
 
 import errno
+import io
 import os
 import re
 import shlex
@@ -9,17 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import jobs
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 from jobs import X, content, parquet, records
 
 from tsrl.bulk import embed_files
-from tsrl.bulk.parts import PartFile
+from tsrl.bulk.parts import Form, PartFile
+from tsrl.bulk.source import Part
 from tsrl.cli import main as tsrl_command
 from tsrl.data.store import write_store
 from tsrl.errors import InputError
@@ -123,7 +127,9 @@ def test_what_a_kill_leaves_half_written_is_removed_and_damaged_parts_are_made_a
     (out / "part-00003.parquet").write_bytes(whole["part-00003.parquet"][:100])
     (out / "part-00004.parquet").write_bytes(whole["part-00005.parquet"])
     (out / "part-00006.parquet").unlink()
-    assert embed_files(jobs.settings(source, out, saved)).kept == PARTS - 3
+    # What says why a row is missing belongs to its part.
+    (out / "errors-00009.parquet").unlink()
+    assert embed_files(jobs.settings(source, out, saved)).kept == PARTS - 4
     assert content(out) == whole
     (out / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"out: found files but no manifest\.json in .*, want an empty or new folder"):
@@ -140,12 +146,29 @@ def test_a_write_that_fails_leaves_no_part_without_some_rows(saved, tmp_path, mo
             raise OSError(errno.ENOSPC, "No space left on device")
         write(self, ids, places, embeddings, scores)
 
+    # The second time in the folder of a job that was done, from which someone has removed a part.
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(PartFile, "write", failing)
+            with pytest.raises(OSError, match="No space"):
+                embed_files(jobs.settings(source, tmp_path / "out", saved))
+        assert content(tmp_path / "out").keys() == {".lock", "manifest.json"}
+        assert embed_files(jobs.settings(source, tmp_path / "out", saved)).errors == 0
+        (tmp_path / "out" / "part-00000.parquet").unlink()
+
+
+def test_a_file_whose_end_finds_no_room_is_removed(tmp_path, monkeypatch):
+    def full(writer):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = PartFile(tmp_path, Form({}, 2, "series", False, "", None), Part(0, 0, 0, 3, 4))
+    # Collected meanwhile, a writer would close once more.
+    held = list(file._open.values())
     with monkeypatch.context() as patch:
-        patch.setattr(PartFile, "write", failing)
-        with pytest.raises(OSError, match="No space"):
-            embed_files(jobs.settings(source, tmp_path / "out", saved))
-    assert content(tmp_path / "out").keys() == {".lock", "manifest.json"}
-    assert embed_files(jobs.settings(source, tmp_path / "out", saved)).errors == 0
+        patch.setattr(pq.ParquetWriter, "close", full)
+        file.abort()
+    assert held
+    assert not list(tmp_path.iterdir())
 
 
 def test_exit_codes(source, saved, tmp_path, capsys):
@@ -255,6 +278,31 @@ def with_ids(folder):
     return folder / "in"
 
 
+def ids_in_the_second(folder):
+    parquet(mixed(folder) / "b.parquet", ids=pa.array(range(23)))
+    return folder / "in"
+
+
+def ids_in_the_second_npz(folder):
+    (folder / "in").mkdir()
+    np.savez(folder / "in" / "a.npz", x=X)
+    np.savez(folder / "in" / "b.npz", x=X, id=np.arange(23))
+    return folder / "in"
+
+
+def unusual_ids(folder):
+    return parquet(folder / "x.parquet", ids=pa.array(["a"] * 23, pa.string_view()))
+
+
+def of_one_name(*names):
+    def make(folder):
+        columns = {"x": pa.array([[1.0, 2.0]]), "id": pa.array([7])}
+        pq.write_table(pa.table([columns[name] for name in names], names), folder / "x.parquet")
+        return folder / "x.parquet"
+
+    return make
+
+
 def both_formats(folder):
     np.savez(mixed(folder) / "x.npz", x=X)
     return folder / "in"
@@ -266,6 +314,15 @@ def arrays(**named):
         return folder / "x.npz"
 
     return make
+
+
+def of_too_many_rows(folder):
+    """A header that says a thousand million million rows."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (10**15, 12, 2)})
+    with zipfile.ZipFile(folder / "x.npz", "w") as archive:
+        archive.writestr("x.npy", stream.getvalue() + X.tobytes())
+    return folder / "x.npz"
 
 
 def foreign_store(folder):
@@ -290,6 +347,12 @@ def damaged(folder):
         (with_other(kind=NESTED), {}, "b.parquet: column 'x': found the type list<element: list<element: double>>"),
         (with_other(name="y"), {}, "b.parquet: found the columns y, want x"),
         (with_ids, {}, "b.parquet: column 'id': found the type string, want int64 as in a.parquet"),
+        (ids_in_the_second, {}, "b.parquet: found id, which a.parquet has not, want it in all files or in none"),
+        (ids_in_the_second_npz, {}, "npz file b.npz: found id, which npz file a.npz has not, want it in all files"),
+        (unusual_ids, {}, "id: found the column 'id' of type string_view, want one with a plain value a row"),
+        (of_one_name("x", "x"), {}, "x.parquet: found 2 columns called 'x', want one"),
+        (of_one_name("x", "id", "id"), {}, "x.parquet: found the columns x, id, id, want id once"),
+        (mixed, {"columns": ("x", "x")}, "columns: found x x, want each once"),
         (mixed, {"id": "who"}, "a.parquet: found the columns x, want who"),
         (mixed, {"columns": ("x", "y", "z")}, "columns: found 3, want one, or 2 as the model has channels"),
         (mixed, {"columns": ("x",), "id": "x"}, "id: found the column 'x' of type list"),
@@ -306,6 +369,11 @@ def damaged(folder):
         (arrays(x=X.astype(object)), {}, "npz file x.npz: x: found pickled objects, which are never loaded"),
         (arrays(x=np.asfortranarray(X)), {}, "npz file x.npz: x: found an array in Fortran's order"),
         (arrays(x=X, id=np.zeros(3, int)), {}, "npz file x.npz: id: found shape (3,) of int64, want [23]"),
+        (
+            of_too_many_rows,
+            {},
+            f"npz file x.npz: x: found {X.nbytes} bytes of values, want {96 * 10**15} as its header",
+        ),
         (lambda folder: records(folder / "x.array_record", X), {"id": "id"}, "columns, id: found one for array_record"),
         (mixed, {"batch_size": 0}, "batch_size: found 0, want a whole number from 1 up"),
         (mixed, {"sizes": (0,)}, "sizes: found 0, want a whole number from 1 up"),

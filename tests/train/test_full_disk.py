@@ -67,6 +67,16 @@ def test_space_is_asked_for_first(tmp_path, monkeypatch):
     assert checkpoints.steps() == []
 
 
+def test_a_file_system_that_does_not_know_its_size_is_not_full(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path / "run")
+    usage = module.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage._replace(total=0, free=0))
+    checkpoints.save(1, ITEMS, {})
+    checkpoints.wait()
+    assert checkpoints.steps() == [1]
+    checkpoints.close()
+
+
 def test_a_folder_that_became_a_file(tmp_path):
     (tmp_path / "run").write_text("")
     checkpoints = Checkpoints(tmp_path / "run")

@@ -19,6 +19,9 @@ import numpy as np
 import pytest
 from process_of_several import train
 
+from tsrl import script
+from tsrl.config import Config, options
+from tsrl.encoders import DilatedConv
 from tsrl.errors import InputError
 from tsrl.train import hosts
 from tsrl.train.channel import Channel, Link, forwarded, gather, reach, welcomed
@@ -170,8 +173,9 @@ def at_once(*calls):
 
 def test_processes_agree_and_notice_when_they_speak_of_different_things():
     with linked(3) as (channels, told):
-        said = at_once(*(partial(channel.agree, "place", [channel.rank]) for channel in channels))
-        assert said == [[[0], [1], [2]]] * 3
+        # Tuples are lists for all, also for the one that says them.
+        said = at_once(*(partial(channel.agree, "place", {"at": (channel.rank,)}) for channel in channels))
+        assert said == [[{"at": [0]}, {"at": [1]}, {"at": [2]}]] * 3
         found = at_once(*(partial(channel.agree, f"{channel.rank > 1}", None) for channel in channels))
         assert "process 0 is at 'False', others at True" in str(found[0])
         assert all(isinstance(error, RuntimeError) for error in found)
@@ -244,6 +248,31 @@ def test_a_stranger_at_the_port_is_not_counted():
     link.close()
 
 
+def test_a_connection_to_itself_is_not_rank_0(monkeypatch):
+    """As the system gives one, now and then, to whoever asks for a port of its own machine where nobody listens."""
+
+    def to_itself(address, timeout):
+        one = socket.socket()
+        one.bind(("127.0.0.1", 0))
+        one.connect(one.getsockname())
+        one.settimeout(timeout)
+        return one
+
+    monkeypatch.setattr(socket, "create_connection", to_itself)
+    with pytest.raises(InputError, match=r"distributed\.address: found nobody at 127\.0\.0\.1:1 for 0\.1 s"):
+        reach([("127.0.0.1", 1)], 2, 1, 0.1)
+
+
+def test_another_program_at_the_address_is_not_rank_0():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        link = reach([listening.getsockname()], 2, 1, 5)
+        other = Link(listening.accept()[0])
+    other.send({"hello": "there"})
+    with pytest.raises(InputError, match="distributed: found that rank 0"):
+        welcomed(link, 5)
+    other.close()
+
+
 def test_a_forwarded_connection_is_not_closed_with_its_end():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         near = socket.create_connection(("127.0.0.1", forwarded(listening.getsockname())))
@@ -264,6 +293,7 @@ def test_a_forwarded_connection_is_not_closed_with_its_end():
     [
         ({"auto": True}, "distributed: found an address, processes or a rank as well"),
         ({"address": "here"}, "distributed.address: found 'here', want HOST:PORT"),
+        ({"address": "here:70000"}, "distributed.address: found 'here:70000', want HOST:PORT of rank 0, a port from 1"),
         ({"processes": 0}, "distributed.processes: found 0"),
         ({"rank": 2}, "distributed.rank: found 2, want 0 to 1"),
         ({"timeout": 0}, "distributed.timeout: found 0, want seconds above 0"),
@@ -298,6 +328,17 @@ def test_other_settings_on_another_process_are_refused(monkeypatch):
     monkeypatch.setattr(hosts, "agree", lambda what, value: [value, {**value, "seed": 1}])
     with pytest.raises(InputError, match="run: found seed 1 on rank 1, 0 on rank 0; want the same on all processes"):
         hosts.check_same("run", {"seed": 0, "task": "classify"})
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_to_one_that_waits_for_the_first_is_an_exit_code(number, code, monkeypatch, capsys):
+    monkeypatch.setattr(script, "suite", lambda *asked: iter(()))
+    # What a second process does while the first evaluates.
+    monkeypatch.setattr(hosts, "leave", lambda: signal.raise_signal(number))
+    with pytest.raises(SystemExit) as ended:
+        script.main(Config(method=options("ts2vec"), encoder=DilatedConv(), dataset="x"), [], "tsrl", "Trains.")
+    assert ended.value.code == code
+    assert capsys.readouterr().err == "stopped; the same command resumes\n"
 
 
 def test_the_command_writes_once_and_nothing_of_it_decides_what_a_run_is(waves, tmp_path):

@@ -10,7 +10,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from tsrl.bulk.source import Part, Rows, checked_parts, likely_lengths
+from tsrl.bulk.source import Part, Rows, checked_parts, likely_lengths, own_id
 from tsrl.data.npz import npz_source, readable, stored_keys
 from tsrl.errors import InputError
 
@@ -34,6 +34,7 @@ class _Member:
         self.shape, self.columns_first, self.dtype = headers[version](self._stream)
         self.row_bytes = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
         self._start, self._place = self._stream.tell(), 0
+        self.stored_bytes = self._archive.getinfo(f"{key}.npy").file_size - self._start
 
     def take(self, first: int, count: int) -> np.ndarray:
         """Rows from `first` on. Forward is cheap; of a compressed member, backward reads it from its beginning."""
@@ -102,8 +103,7 @@ def open_npz(files: tuple[Path, ...], channels: int, key: str, id_name: str) -> 
     id_kind = ""
     for place, path in enumerate(files):
         source, keys = npz_source(path), stored_keys(path)
-        if not id_name and place == 0 and "id" in keys:
-            id_name = "id"
+        id_name = own_id(id_name, keys, place, source, npz_source(files[0]))
         for wanted in (key, id_name):
             if wanted and wanted not in keys:
                 raise InputError(f"{source}: found the keys {', '.join(keys[:10]) or 'none'}, want {wanted}")
@@ -142,6 +142,10 @@ def _form(path: Path, key: str) -> _Form:
         raise InputError(f"{source}: found pickled objects, which are never loaded, want plain numbers or text")
     if member.columns_first and len(member.shape) > 1:
         raise InputError(f"{source}: found an array in Fortran's order, want it in C's (numpy.ascontiguousarray)")
+    # Parts are counted by the header: it is believed only where the archive agrees.
+    want = member.row_bytes * (member.shape[0] if member.shape else 1)
+    if member.stored_bytes != want:
+        raise InputError(f"{source}: found {member.stored_bytes} bytes of values, want {want} as its header says")
     return _Form(member.shape, member.dtype)
 
 

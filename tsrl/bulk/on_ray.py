@@ -45,6 +45,8 @@ class _Worker:
                 (found,) = self._job.make([self._job.source.parts[found.part]])
             except InputError as error:
                 wrong = str(error)
+            except OSError as error:
+                wrong = f"out: found no way to write part {number} ({error.strerror or error}), want a folder with room"
         return {name: [value] for name, value in (found._asdict() | {"wrong": wrong}).items()}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tsrl.bulk.source import Part, Rows, checked_parts, likely_lengths
+from tsrl.bulk.source import Part, Rows, checked_parts, likely_lengths, own_id
 from tsrl.data.store.files import read_footer, read_manifest
 from tsrl.errors import InputError
 
@@ -121,10 +121,10 @@ def open_parquet(
     Raises:
       InputError: files whose columns differ in type, or that lack one.
     """
-    import pyarrow as pa
-
     if len(columns) not in (1, channels):
         raise InputError(f"columns: found {len(columns)}, want one, or {channels} as the model has channels")
+    if len(set(columns)) < len(columns):
+        raise InputError(f"columns: found {' '.join(columns)}, want each once")
     manifest = read_manifest(path) if path.is_dir() else None
     if manifest and (odd := sorted({file.name for file in files} ^ set(manifest["rows"]))):
         raise InputError(f"input {path}: found another set of files than its manifest.json names: {', '.join(odd[:3])}")
@@ -137,11 +137,10 @@ def open_parquet(
         groups, footer = found[0]
         fingerprints.append(hashlib.sha256(footer).hexdigest())
         schema = _schema(file)
-        if not id_name and place == 0 and "id" in schema.names:
-            id_name = "id"
+        id_name = own_id(id_name, schema.names, place, file.name, files[0].name)
         for name in [*columns, *([id_name] if id_name else [])]:
-            if name not in schema.names:
-                raise InputError(f"{file.name}: found the columns {', '.join(schema.names[:10])}, want {name}")
+            if schema.names.count(name) != 1:
+                raise InputError(f"{file.name}: found the columns {', '.join(schema.names[:10])}, want {name} once")
             kind = schema.field(name).type
             if kinds.setdefault(name, kind) != kind:
                 raise InputError(
@@ -154,7 +153,7 @@ def open_parquet(
             if values % (group.rows * channels) == 0:
                 lengths.append(values // (group.rows * channels))
         lengths += [group.form.length or 0 for group in groups[:1]]
-    if id_name in columns or (id_name and pa.types.is_nested(kinds[id_name])):
+    if id_name in columns or (id_name and not _plain(kinds[id_name])):
         raise InputError(
             f"id: found the column {id_name!r} of type {kinds[id_name]}, want one with a plain value a row"
         )
@@ -168,6 +167,19 @@ def open_parquet(
         columns,
         channels,
     )
+
+
+def _plain(kind: Any) -> bool:
+    """Whether values of an Arrow type are single ones, of which some can be taken."""
+    import pyarrow as pa
+
+    if pa.types.is_nested(kind):
+        return False
+    try:
+        pa.nulls(0, kind).take(pa.array([], pa.int64()))
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
 
 
 def _schema(file: Path) -> Any:

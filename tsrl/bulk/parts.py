@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,8 +122,12 @@ class PartFile:
 
     def abort(self) -> None:
         """Removes what was written; after `commit` nothing."""
+        import pyarrow as pa
+
         for path, writer in self._open.values():
-            writer.close()
+            # On a full disk its footer finds no room either.
+            with suppress(pa.ArrowException, OSError):
+                writer.close()
             path.unlink(missing_ok=True)
         self._open = {}
 
@@ -152,7 +157,7 @@ class PartFile:
 
 
 def finished(folder: Path, form: Form, part: Part) -> int | None:
-    """How many rows of a part are errors, where its file is there, whole, and this job's; otherwise None."""
+    """How many rows of a part are errors, where its files are there and this job's, the part whole; otherwise None."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -163,8 +168,9 @@ def finished(folder: Path, form: Form, part: Part) -> int | None:
         footer = pq.read_metadata(path)
     except (pa.ArrowException, OSError, ValueError):
         return None
-    known = footer.metadata or {}
-    return part.rows - footer.num_rows if known.get(METADATA) == form.mark(part)[METADATA] else None
+    errors = part.rows - footer.num_rows
+    whole = (footer.metadata or {}).get(METADATA) == form.mark(part)[METADATA]
+    return errors if whole and (not errors or (folder / form.file(part, "errors")).is_file()) else None
 
 
 class Writer:

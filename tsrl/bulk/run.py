@@ -58,6 +58,9 @@ def embed_files(settings: Embed) -> Summary:
         known = {part.number: finished(settings.out, job.form, part) for part in parts}
         todo = [part for part in parts if known[part.number] is None]
         rows, errors = sum(part.rows for part in parts), sum(count or 0 for count in known.values())
+        if todo:
+            # Of a folder from which someone has removed parts.
+            (settings.out / "done.json").unlink(missing_ok=True)
         start = time.perf_counter()
         with (
             _progress(len(parts), len(parts) - len(todo), settings.quiet) as report,

@@ -1,6 +1,6 @@
 """What a bulk job reads: files, their parts, and the rows of a part as blocks of bounded size."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -88,7 +88,7 @@ def open_source(path: Path, channels: int, columns: tuple[str, ...], id_name: st
       channels: C of the model.
       columns: where the series are: one column of lists, or C of them with a list of numbers each; of .npz one key. Of
         array_record files nothing. Empty: x.
-      id_name: the column, or key, of ids; empty: id, where every file has it.
+      id_name: the column, or key, of ids; empty: id, where the files have it, all or none.
 
     Raises:
       InputError: nothing there, several formats, files that disagree or lack a column, another number of channels.
@@ -134,6 +134,26 @@ def checked_parts(parts: Iterable[Part], name: str) -> tuple[Part, ...]:
     if not found:
         raise InputError(f"input: found no rows in {name}, want at least one")
     return found
+
+
+def own_id(id_name: str, names: Sequence[str], place: int, file: str, first: str) -> str:
+    """The column of ids of the files up to this one.
+
+    Args:
+      id_name: that of those before, or what was asked for; empty: none so far.
+      names: the columns of this one.
+      place: of this one among all.
+      file: what messages call it.
+      first: what messages call the first.
+
+    Raises:
+      InputError: this one has ids, which would be lost, and those before have none.
+    """
+    if id_name or "id" not in names:
+        return id_name
+    if place:
+        raise InputError(f"{file}: found id, which {first} has not, want it in all files or in none")
+    return "id"
 
 
 def likely_lengths(lengths: Iterable[int]) -> tuple[int, ...]:

@@ -38,12 +38,16 @@ def accumulated(method: Method, parts: int) -> Method:
             )
 
         leaves, structure = jax.tree.flatten(batch)
-        # What is one number for the whole batch belongs to every part.
-        split = [leaf.reshape(parts, -1, *leaf.shape[1:]) if jnp.ndim(leaf) else leaf for leaf in leaves]
+        # What has no row for each of the batch, such as a plan's tables, belongs to every part.
+        whole = [jnp.shape(leaf)[:1] != (rows,) for leaf in leaves]
+        split = [
+            leaf if all_of_it else leaf.reshape(parts, -1, *leaf.shape[1:])
+            for leaf, all_of_it in zip(leaves, whole, strict=True)
+        ]
 
         @jax.checkpoint
         def of_part(number: Array) -> tuple[Array, Metrics]:
-            own = [leaf[number] if jnp.ndim(leaf) else leaf for leaf in split]
+            own = [leaf if all_of_it else leaf[number] for leaf, all_of_it in zip(split, whole, strict=True)]
             value, (_, metrics) = method.loss(params, aux, jax.tree.unflatten(structure, own), key)
             return value, metrics
 

@@ -1,7 +1,9 @@
 """Lines of JSON between process 0 and each other one: who takes part, what they agree on, and who is gone."""
 
 import contextlib
+import errno
 import json
+import os
 import socket
 import threading
 import time
@@ -83,7 +85,8 @@ class Channel:
           RuntimeError: a process has ended, or the processes speak of different things.
         """
         if self.rank == 0:
-            said = [[what, value], *(self._next(other) for other in sorted(self._links))]
+            # Through JSON as the others' words: a tuple is a list there.
+            said = [json.loads(json.dumps([what, value])), *(self._next(other) for other in sorted(self._links))]
             self._tell({"all": said})
         else:
             self._tell({"said": [what, value]})
@@ -222,7 +225,12 @@ def reach(addresses: Sequence[tuple[str, int]], processes: int, rank: int, timeo
     while True:
         for address in addresses:
             try:
-                link = Link(socket.create_connection(address, max(min(until - time.monotonic(), 5.0), 0.01)))
+                found = socket.create_connection(address, max(min(until - time.monotonic(), 5.0), 0.01))
+                if found.getsockname() == found.getpeername():
+                    # Where nobody listens yet, a connection may be given this very port, and so reach itself.
+                    found.close()
+                    raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+                link = Link(found)
                 link.send({"processes": processes, "rank": rank})
                 return link
             except OSError as error:
@@ -245,10 +253,10 @@ def welcomed(link: Link, timeout: float) -> dict[str, Any]:
         message = link.receive(timeout)
     except (OSError, ValueError):
         message = {"refused": f"distributed.address: found no answer of rank 0 for {timeout:g} s, want its welcome"}
-    if message is None or "refused" in message:
-        link.close()
-        raise InputError((message or {}).get("refused", "distributed: found that rank 0 has ended, want it running"))
-    return message
+    if message is not None and "service" in message:
+        return message
+    link.close()
+    raise InputError((message or {}).get("refused", "distributed: found that rank 0 has ended, want it running"))
 
 
 def forwarded(address: tuple[str, int]) -> int:

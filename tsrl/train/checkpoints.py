@@ -95,7 +95,9 @@ class Checkpoints:
             manager = self._manager()
             # Asked first, with room for what describes them: tensorstore prints a traceback for each array it cannot
             # place.
-            if shutil.disk_usage(self.folder).free < 1.25 * needed + 1e6:
+            room = shutil.disk_usage(self.folder)
+            # Some network file systems do not know their size and say 0.
+            if room.total and room.free < 1.25 * needed + 1e6:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
             manager.save(step, args=args, force=True)
 

@@ -138,8 +138,9 @@ def _wanted(auto: bool, address: str, processes: int, rank: int, timeout: float)
         raise InputError("distributed: found an address, processes or a rank as well, want `--distributed` alone")
     if not explicit:
         return auto
-    if not address.rpartition(":")[0] or not address.rpartition(":")[2].isdigit():
-        raise InputError(f"distributed.address: found {address!r}, want HOST:PORT of rank 0")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise InputError(f"distributed.address: found {address!r}, want HOST:PORT of rank 0, a port from 1 to 65535")
     if processes < 1:
         raise InputError(f"distributed.processes: found {processes}, want how many there are")
     if not 0 <= rank < processes:

@@ -88,6 +88,8 @@ def _form(schema: Any, channels: int | None, source: str, column: str) -> Form:
 
     if column not in schema.names:
         raise InputError(f"{source}: found the columns {', '.join(schema.names[:10]) or 'none'}, want {column}")
+    if schema.names.count(column) > 1:
+        raise InputError(f"{source}: found {schema.names.count(column)} columns called {column!r}, want one")
     outer = schema.field(column).type
     is_list = lambda kind: kinds.is_list(kind) or kinds.is_large_list(kind) or kinds.is_fixed_size_list(kind)  # noqa: E731
     fixed = lambda kind: kind.list_size if kinds.is_fixed_size_list(kind) else None  # noqa: E731
