@@ -1,15 +1,11 @@
 """Two CPU devices, a shared compilation cache, and no data but what the project's own setting names."""
 
 import os
-from importlib.metadata import version
 from pathlib import Path
 
 # Most of a test's time is compiling programs that run once: the compiler's optimisations are left out. The tests that
 # start the main job as a process of its own compile as users do.
 flags = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
-if version("jaxlib").startswith("0.10."):
-    # Half of the compiler's time. Other releases end at a flag that they do not know.
-    flags += " --xla_cpu_use_fusion_emitters=false"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 

@@ -31,8 +31,8 @@ from tsrl.train.metrics import MetricsFile
 
 ROOT = Path(__file__).parents[2]
 # Seconds after which a process that is still there has hung.
-HUNG = 120
-TIMEOUT = 60
+HUNG = 400
+TIMEOUT = 150
 
 
 def free_port():
