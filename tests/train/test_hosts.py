@@ -331,7 +331,10 @@ def test_other_settings_on_another_process_are_refused(monkeypatch):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_a_signal_to_one_that_waits_for_the_first_is_an_exit_code(number, code, monkeypatch, capsys):
+def test_a_signal_to_one_that_waits_for_the_first_is_an_exit_code(number, code, monkeypatch, capsys, request):
+    # A background job of a shell inherits that Ctrl-C is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     monkeypatch.setattr(script, "suite", lambda *asked: iter(()))
     # What a second process does while the first evaluates.
     monkeypatch.setattr(hosts, "leave", lambda: signal.raise_signal(number))
