@@ -11,8 +11,7 @@ def accumulated(method: Method, parts: int) -> Method:
     """The same method, its loss taken over equal parts of this device's rows, one after another.
 
     Only one part's activations are held: the backward pass makes them anew (rematerialisation) and adds up the
-    gradients. Value and gradients equal those of the whole batch, but for dropout: every part
-    draws the same units.
+    gradients. Value and gradients equal those of the whole batch, but for dropout: every part draws the same units.
 
     Args:
       method: one that does not couple the batch.

@@ -184,7 +184,7 @@ def walk(random: np.random.Generator, base: User, sessions: Sessions, weeks: int
         new = random.random(len(on)) < drift * elapsed[on]
         rows = np.where(new[:, None], base.novel[before], rows)
         following = _draw(random, rows)
-        # The least usual of the ten most common actions of all.
+        # Of the ten actions that the user begins with most often the one that follows least.
         rare = sessions.kind[on] == RARE
         if rare.any():
             share = np.diff(base.habits[who[rare], before[rare]], prepend=0, axis=-1)
