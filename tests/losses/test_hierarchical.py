@@ -80,13 +80,27 @@ def test_padding_changes_neither_value_nor_gradient(length):
     np.testing.assert_array_equal(gradient[:, :, length:], 0)
 
 
-def test_shares_of_a_batch_average_to_the_whole():
-    z1, z2 = jnp.asarray(views_of(6, 5), jnp.float32)
-    whole = hierarchical(z1, z2)
-    for first in (0, 2, 4):
-        rows = slice(first, first + 2)
-        share = hierarchical(z1[rows], z2[rows], candidates=(z1, z2), first_row=first)
-        np.testing.assert_allclose(share, whole[rows], rtol=1e-6)
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("length", [1, 3, 5])
+def test_shares_of_a_batch_make_the_whole(length, alpha):
+    """Three devices of two series: each has its rows' losses, and its rows' gradient of all losses."""
+    z = jnp.asarray(views_of(6, 5), jnp.float32)
+
+    def whole(z):
+        return hierarchical_contrastive(z[0], z[1], alpha=alpha, length=length)
+
+    def of_share(z):
+        first = 2 * jax.lax.axis_index("devices")
+        gather = lambda array: jax.lax.all_gather(array, "devices", tiled=True)  # noqa: E731
+        losses = hierarchical_contrastive(z[0], z[1], alpha=alpha, length=length, gather=gather, first_row=first)
+        return losses.sum(), losses
+
+    shares = z.reshape(2, 3, 2, *z.shape[2:]).swapaxes(0, 1)
+    each = jax.jit(jax.vmap(jax.grad(of_share, has_aux=True), axis_name="devices"))
+    gradient, losses = each(shares)
+    np.testing.assert_allclose(losses.ravel(), jax.jit(whole)(z), rtol=1e-6, atol=1e-6)
+    wanted = jax.jit(jax.grad(lambda z: whole(z).sum()))(z)
+    np.testing.assert_allclose(gradient.swapaxes(0, 1).reshape(z.shape), wanted, rtol=1e-5, atol=1e-6)
 
 
 def test_works_under_vmap_over_seeds():

@@ -6,7 +6,7 @@ scale counts `alpha` of the instance loss and `1 - alpha` of the temporal loss, 
 scales. Similarities are raw dot products.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -22,6 +22,8 @@ from tsrl.losses.log_normaliser import (
     within_series,
 )
 from tsrl.types import Array
+
+Gather = Callable[[Array], Array]
 
 
 def temporal_contrastive(z1: Array, z2: Array, length: Array | int | None = None) -> Array:
@@ -88,7 +90,7 @@ def hierarchical_contrastive(
     alpha: float = 0.5,
     temporal_unit: int = 0,
     length: Array | int | None = None,
-    candidates: tuple[Array, Array] | None = None,
+    gather: Gather | None = None,
     first_row: Array | int = 0,
 ) -> Array:
     """The dual contrast on every scale from single steps to the whole series, max-pooled by 2 between scales.
@@ -99,8 +101,10 @@ def hierarchical_contrastive(
       alpha: weight of the instance contrast; the temporal contrast has `1 - alpha`.
       temporal_unit: the temporal contrast is skipped on this many finest scales.
       length: how many leading steps exist, an int or a traced scalar; the result equals that of the arrays cut to it.
-      candidates: both views `[G, T, D]` of the whole batch, when z1, z2 are one device's share of it.
-      first_row: position of z1's first row in the candidates.
+      gather: of a device that holds a share of the batch: `[B, ...] -> [G, ...]`, the shares of all devices. The
+        gradient with respect to z1 and z2 is then that of the sum of all devices' losses, as if gradients had been sent
+        back through `gather`; each device makes its own share of it, and only log-normalisers are sent once more.
+      first_row: position of z1's first row in the whole batch.
 
     Returns:
       `[B]` losses; their mean is the published loss.
@@ -117,11 +121,9 @@ def hierarchical_contrastive(
     length = z1.shape[1] if length is None else length
     z = _side_by_side(_scales(_stacked((z1, z2), length)), where)
     lengths = jnp.asarray(length) >> jnp.arange(len(sizes))
-    everyone = None if candidates is None else _side_by_side(_scales(_stacked(candidates, length)), where)
-    instance = alpha != 0 and len(z if everyone is None else everyone) > 1
-    temporal, across, positive = _compared(z, lengths, where, alpha != 1, instance and everyone is None)
-    if instance and everyone is not None:
-        across = _instance_normalisers(z, everyone, first_row)
+    # There are several devices where there is something to gather, hence several rows.
+    instance = alpha != 0 and (len(z) > 1 or gather is not None)
+    temporal, across, positive = _compared(z, lengths, jnp.asarray(first_row), where, alpha != 1, instance, gather)
 
     def mean_of_scales(normalisers: Array, counts: Array) -> Array:
         """The contrast `[B]`, averaged over the steps of a scale and over scales; only scales that count are added."""
@@ -166,43 +168,56 @@ def _side_by_side(scales: Sequence[Array], where: Layout) -> Array:
     return jnp.concatenate(pieces, 1)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def _compared(z: Array, lengths: Array, where: Layout, temporal: bool, instance: bool) -> tuple[Array, Array, Array]:
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5, 6))
+def _compared(
+    z: Array,
+    lengths: Array,
+    first_row: Array,
+    where: Layout,
+    temporal: bool,
+    instance: bool,
+    gather: Gather | None,
+) -> tuple[Array, Array, Array]:
     """What each step is compared with; one function, so that the gradients meet in one array, the largest of the loss.
 
     Args:
       z: `[B, S, 2, D]`, scales side by side.
       lengths: `[scales]` steps that exist of each.
+      first_row: see `hierarchical_contrastive`.
       where: the places of the scales' rows.
       temporal: whether the first result is asked for; zeros otherwise.
       instance: whether the second is.
+      gather: see `hierarchical_contrastive`.
 
     Returns:
       Three arrays `[B, S]`: the log-normaliser over all other steps of the scale in both views; that over all other
       series at the step in both views; the dot product of the two views. The first two are means of both anchors.
     """
-    return _compared_forward(z, lengths, where, temporal, instance)[0]
+    return _compared_forward(z, lengths, first_row, where, temporal, instance, gather)[0]
 
 
-def _compared_forward(z: Array, lengths: Array, where: Layout, temporal: bool, instance: bool):  # type: ignore[no-untyped-def]
+def _compared_forward(z, lengths, first_row, where, temporal, instance, gather):  # type: ignore[no-untyped-def]
     blocks, rows = existing(2 * lengths, where), z.reshape(len(z), -1, where.rows, z.shape[-1])
     none = jnp.zeros(rows.shape[:3], z.dtype)
     within = within_series(rows, blocks, where.firsts) if temporal else none
-    across = across_series(rows, blocks, where.firsts) if instance else none
+    everyone = gather(rows) if instance and gather is not None else None
+    across = across_series(rows, blocks, where.firsts, everyone, first_row) if instance else none
     of_anchors = [normalisers.reshape(z.shape[:3]).mean(2) for normalisers in (within, across)]
-    return (*of_anchors, jnp.sum(z[:, :, 0] * z[:, :, 1], -1)), (rows, blocks, within, across)
+    made = (*of_anchors, jnp.sum(z[:, :, 0] * z[:, :, 1], -1))
+    return made, (rows, blocks, first_row, within, across, everyone)
 
 
-def _compared_backward(where: Layout, temporal: bool, instance: bool, kept, cotangents):  # type: ignore[no-untyped-def]
-    rows, blocks, within, across = kept
+def _compared_backward(where, temporal, instance, gather, kept, cotangents):  # type: ignore[no-untyped-def]
+    rows, blocks, first_row, within, across, everyone = kept
     for_within, for_across = (jnp.repeat(c / 2, 2, 1).reshape(within.shape) for c in cotangents[:2])
     z = rows.reshape(len(rows), -1, 2, rows.shape[-1])
     gradient = (cotangents[2][..., None, None] * z[:, :, ::-1]).reshape(rows.shape)
     if instance:
-        gradient = add_across_series(gradient, rows, across, for_across, blocks, where.firsts)
+        others = None if everyone is None else (everyone, gather(across), gather(for_across), first_row)
+        gradient = add_across_series(gradient, rows, across, for_across, blocks, where.firsts, others)
     if temporal:
         gradient = add_within_series(gradient, rows, within, for_within, blocks, where.firsts)
-    return gradient.reshape(z.shape), None
+    return gradient.reshape(z.shape), None, None
 
 
 _compared.defvjp(_compared_forward, _compared_backward)

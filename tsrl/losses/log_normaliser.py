@@ -134,39 +134,79 @@ def add_within_series(
     return jax.vmap(of_one)(gradient, z, normalisers, cotangent)
 
 
-def across_series(z: Array, blocks: Blocks, firsts: tuple[int, ...]) -> Array:
+def across_series(
+    z: Array, blocks: Blocks, firsts: tuple[int, ...], everyone: Array | None = None, first_row: Array | int = 0
+) -> Array:
     """As `within_series`, of each row's dot products with the rows of both views of its step in all series but itself.
 
     Rows 2t and 2t + 1 of a group are the two views of step t.
+
+    Args:
+      z: `[B, blocks, rows, D]`.
+      blocks: from `existing`.
+      firsts: the layout's.
+      everyone: `[G, blocks, rows, D]`, the whole batch of which z is a share; default: z is the batch.
+      first_row: position of z's first series in it.
     """
 
     def block(k: Array, end: Array, normalisers: Array) -> Array:
         del end
-        found = jax.nn.logsumexp(_but_themselves(_by_step(z[:, k])), -1)
+        anchors = _by_step(z[:, k])
+        others = anchors if everyone is None else _by_step(everyone[:, k])
+        found = jax.nn.logsumexp(_but_themselves(anchors, others, first_row), -1)
         return _put(normalisers, _by_series(found[..., None])[..., 0], k, 1)
 
     return _each_block(block, jnp.zeros(z.shape[:3], z.dtype), blocks.ends, firsts)
 
 
 def add_across_series(
-    gradient: Array, z: Array, normalisers: Array, cotangent: Array, blocks: Blocks, firsts: tuple[int, ...]
+    gradient: Array,
+    z: Array,
+    normalisers: Array,
+    cotangent: Array,
+    blocks: Blocks,
+    firsts: tuple[int, ...],
+    whole: tuple[Array, Array, Array, Array] | None = None,
 ) -> Array:
-    """`gradient` `[B, blocks, rows, D]` plus that of `across_series` for a `cotangent` of its `normalisers`."""
+    """`gradient` `[B, blocks, rows, D]` plus that of `across_series` for a `cotangent` of its `normalisers`.
+
+    Where z is a share of the batch, `whole` has the batch, its normalisers and their cotangents `[G, ...]`, and the
+    position of z's first series: the gradient is then that of the normalisers of the whole batch.
+    """
+    everyone, their_normalisers, their_cotangent, first_row = (z, normalisers, cotangent, 0) if whole is None else whole
 
     def block(k: Array, end: Array, gradient: Array) -> Array:
         del end
         own, weight = (_by_step(array[:, k, :, None]) for array in (normalisers, cotangent))
         anchors = _by_step(z[:, k])
-        shares = weight * jnp.exp(_but_themselves(anchors) - own)
-        added = (shares + shares.swapaxes(1, 2)) @ anchors
+        if whole is None:
+            shares = weight * jnp.exp(_but_themselves(anchors, anchors, first_row) - own)
+            added = (shares + shares.swapaxes(1, 2)) @ anchors
+        else:
+            others = _by_step(everyone[:, k])
+            theirs, their_weight = (
+                _by_step(array[:, k, :, None]).swapaxes(1, 2) for array in (their_normalisers, their_cotangent)
+            )
+            similarities = _but_themselves(anchors, others, first_row)
+            shares = weight * jnp.exp(similarities - own) + their_weight * jnp.exp(similarities - theirs)
+            added = shares @ others
         return _put(gradient, gradient[:, k] + _by_series(added), k, 1)
 
     return _each_block(block, gradient, blocks.ends, firsts)
 
 
-def _but_themselves(anchors: Array) -> Array:
-    """`[S, N, D] -> [S, N, N]`: dot products of the rows of a step, `_NONE` for a row with itself."""
-    return jnp.where(jnp.eye(anchors.shape[1], dtype=bool), _NONE, anchors @ anchors.swapaxes(1, 2))
+def _but_themselves(anchors: Array, others: Array, first_row: Array | int) -> Array:
+    """Dot products of the rows of a step with those of all series, `_NONE` for a row with itself.
+
+    Args:
+      anchors: `[S, 2 * B, D]`.
+      others: `[S, 2 * G, D]`.
+      first_row: position of the first of the B series among the G.
+    """
+    count, total = anchors.shape[1] // 2, others.shape[1] // 2
+    row = jnp.arange(2 * count)
+    themselves = (row % count + first_row + (row // count) * total)[:, None] == jnp.arange(2 * total)
+    return jnp.where(themselves, _NONE, anchors @ others.swapaxes(1, 2))
 
 
 def _by_step(z: Array) -> Array:

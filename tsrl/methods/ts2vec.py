@@ -207,7 +207,7 @@ def contextual_loss(
         alpha=alpha,
         temporal_unit=temporal_unit,
         length=crops.overlap,
-        candidates=parallel.gather((z1, z2), axis_name) if parallel.device_count(axis_name) > 1 else None,
+        gather=partial(parallel.gather, axis_name=axis_name) if parallel.device_count(axis_name) > 1 else None,
         first_row=parallel.first_row(rows, axis_name),
     )
     return losses.mean(), {}
