@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ ALLOWED = {
     "data": {"errors", "files", "data"},
     "train": {"types", "errors", "files", "parallel", "data", "train"},
     "evaluate": {"types", "errors", "evaluate"},
+    "monitor": {"errors", "files", "monitor"},
     "report": {"errors", "report"},
     "streaming": {"types", "errors", "files", "data", "embedder"},
     "bulk": {"types", "errors", "files", "data", "config", "embedder", "bulk"},
@@ -73,6 +75,8 @@ def test_imports_stay_in_their_layer(path):
             *OUTSIDE,
         ):
             assert parts[0] in ("__future__", "collections", "dataclasses", "functools", "math", "typing"), name
+        if room(path) == "monitor":
+            assert parts[0] in ("tsrl", "numpy", "scipy", "sklearn") or parts[0] in sys.stdlib_module_names, name
         if room(path) == "data":
             assert parts[0] not in ("jax", "flax", "optax", "orbax"), name
 
@@ -103,6 +107,55 @@ def test_some_words_stand_in_one_place(word, place):
         )
     }
     assert found <= ({place} if place else set()), found
+
+
+# What runs code that is hidden in the bytes it reads.
+RUNS_WHAT_IT_READS = {"pickle", "_pickle", "cPickle", "pickle5", "dill", "cloudpickle", "shelve", "jsonpickle"}
+
+
+def unsafe_readers(source):
+    """What a file uses that would run code out of a file: an import, an attribute of joblib, numpy's switch."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] in RUNS_WHAT_IT_READS)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            first = node.module.split(".")[0]
+            names = {alias.name for alias in node.names}
+            if first in RUNS_WHAT_IT_READS or (first == "joblib" and names & {"dump", "load", "*"}):
+                yield node.module
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if (node.value.id, node.attr) in (("joblib", "dump"), ("joblib", "load")):
+                yield f"joblib.{node.attr}"
+        elif isinstance(node, ast.Call):
+            for keyword in node.keywords:
+                allowed = isinstance(keyword.value, ast.Constant) and keyword.value.value is False
+                if keyword.arg == "allow_pickle" and not allowed:
+                    yield "allow_pickle"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_runs_what_it_reads(path):
+    assert not list(unsafe_readers(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("def f():\n    import pickle", ["pickle"]),
+        ("import dill.source as d", ["dill.source"]),
+        ("from cloudpickle import loads", ["cloudpickle"]),
+        ("from joblib import load", ["joblib"]),
+        ("import joblib\njoblib.dump(1, 'x')", ["joblib.dump"]),
+        ("from joblib import Parallel", []),
+        ("np.load('x', allow_pickle=True)", ["allow_pickle"]),
+        ("np.load('x', allow_pickle=flag)", ["allow_pickle"]),
+        ("np.load('x', allow_pickle=False)", []),
+        ("np.load('x')", []),
+    ],
+)
+def test_the_rule_finds_what_runs_code(source, wanted):
+    assert list(unsafe_readers(source)) == wanted
 
 
 def test_files_stay_small():
