@@ -26,9 +26,10 @@ from tsrl.config import Config, Train, options
 from tsrl.encoders import DilatedConv, PooledConv, Transformer
 from tsrl.experiment import hardware, versions
 from tsrl.files import write_whole
+from tsrl.job import Job
 from tsrl.methods import ENCODER_OF
 from tsrl.parallel import AXIS
-from tsrl.pretraining import Job, prepare
+from tsrl.pretraining import prepare
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices
 from tsrl.train.loop import Fitted, fit

@@ -6,7 +6,22 @@ import jax.numpy as jnp
 from toy_methods import SERIES, TOYS
 
 from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, PooledConv, Recurrent, Transformer
-from tsrl.methods import byol, ccl, cost, informer, mhccl, simclr, simts, tcn, timedrl, tloss, tnc, ts2vec, tstcc
+from tsrl.methods import (
+    byol,
+    ccl,
+    cost,
+    informer,
+    mhccl,
+    next_step,
+    simclr,
+    simts,
+    tcn,
+    timedrl,
+    tloss,
+    tnc,
+    ts2vec,
+    tstcc,
+)
 from tsrl.types import as_batch
 
 SMALL = DilatedConv(width=8, features=8, depth=1)
@@ -71,6 +86,10 @@ def small_ccl(axis_name=None):
     return ccl(POOLED, hidden=8, output=4, jitter=0.1, scale=0.1, axis_name=axis_name)
 
 
+def small_next_step(axis_name=None):
+    return next_step(CausalConv(width=4, features=6, depth=1), axis_name=axis_name)
+
+
 def small_mhccl(axis_name=None):
     return mhccl(POOLED, hidden=8, output=4, momentum=0.8, farthest=2.0, jitter=0.1, scale=0.1, axis_name=axis_name)
 
@@ -85,6 +104,7 @@ METHODS = {
     "tcn": (small_tcn, FORECASTS),
     "tloss": (small_tloss, TOYS["teacher"][1]),
     "tnc": (small_tnc, TOYS["teacher"][1]),
+    "next_step": (small_next_step, TOYS["teacher"][1]),
     "simclr": (small_simclr, TOYS["teacher"][1]),
     "byol": (small_byol, TOYS["teacher"][1]),
     "tstcc": (small_tstcc, TOYS["teacher"][1]),

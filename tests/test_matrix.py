@@ -31,6 +31,7 @@ METHOD = {
     "cost": ({"length": 16, "longest_kernel": 4, "queue": 8}, WINDOWS),
     "informer": ({"horizon": 3, "label_length": 4, "covariates": 1}, WINDOWS),
     "mhccl": ({"hidden": 8, "output": 4}, PLAIN),
+    "next_step": ({}, PLAIN),
     "simclr": ({"hidden": 8, "output": 4}, PLAIN),
     "simts": ({"history": 10, "future": 6}, WINDOWS),
     "tcn": ({"horizon": 3, "covariates": 1}, WINDOWS),
@@ -43,8 +44,11 @@ METHOD = {
 SHORTENS = "which shortens the series"
 REFUSED = {
     (method, encoder): SHORTENS
-    for method in ("cost", "simts", "tcn", "timedrl", "tloss", "ts2vec")
+    for method in ("cost", "next_step", "simts", "tcn", "timedrl", "tloss", "ts2vec")
     for encoder in ("Informer", "PooledConv")
+} | {
+    ("next_step", encoder): "whose steps see later ones"
+    for encoder in ("DilatedConv", "MultiScaleConv", "Recurrent", "Transformer")
 }
 X = np.random.default_rng(0).normal(size=(4, 24, 2)).astype(np.float32).cumsum(1)
 

@@ -35,18 +35,21 @@ class Options:
         """The method's name in `METHODS`."""
         return type(self).__name__
 
-    def build(self, encoder: nn.Module, axis_name: str | None = None) -> Method:
-        """The method with these settings.
+    def build(self, encoder: nn.Module, axis_name: str | None = None, front: nn.Module | None = None) -> Method:
+        """The method with these settings; default front: the encoder's own.
 
         Equal settings give the very same functions, so that what is compiled for one seed's model serves all.
         """
-        return _built(self, encoder, axis_name)
+        return _built(self, encoder, axis_name, front)
 
 
 @lru_cache(maxsize=32)
-def _built(options: Options, encoder: nn.Module, axis_name: str | None) -> Method:
+def _built(options: Options, encoder: nn.Module, axis_name: str | None, front: nn.Module | None) -> Method:
     settings = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
-    return type(options).factory(encoder, axis_name=axis_name, **settings)
+    given = {} if front is None else {"front": front}
+    if given and "front" not in inspect.signature(type(options).factory).parameters:
+        raise InputError(f"method: found {options.name}, which makes its own front, of series, want another")
+    return type(options).factory(encoder, axis_name=axis_name, **given, **settings)
 
 
 def options(name: str, **settings: Any) -> Options:

@@ -1,6 +1,5 @@
 """A trained model as users hold it: encode, embed, save, load."""
 
-import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,8 +22,7 @@ from tsrl.evaluate.embed import (
     predict_windows,
     readout_series,
 )
-from tsrl.files import write_whole
-from tsrl.train.checkpoints import Checkpoints, like
+from tsrl.model_files import read_config, read_model, save_model
 from tsrl.types import Array, Aux, Batch, Params, WindowFeatures, as_batch
 
 
@@ -203,19 +201,8 @@ class Embedder:
         Raises:
           InputError: the folder exists and is not empty.
         """
-        folder = Path(folder)
-        checkpoints = Checkpoints(folder / "checkpoints")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            occupied = any(folder.iterdir())
-        except OSError as error:
-            raise InputError(f"folder: cannot use {folder} ({error.strerror}), want a new or empty folder") from error
-        if occupied:
-            raise InputError(f"folder: found files in {folder}, want a new or empty one")
-        model = jax.tree.map(lambda leaf: np.asarray(leaf)[None], {"params": self.params, "aux": self.aux})
-        checkpoints.save(0, {"model": model}, model_meta(self.channels, self.length, self.scaler) | {"seeds": [0]})
-        checkpoints.close()
-        write_whole(folder / "config.json", json.dumps(model_json(self.options, self.encoder), indent=2) + "\n")
+        meta = model_meta(self.channels, self.length, self.scaler)
+        save_model(Path(folder), self.params, self.aux, meta, model_json(self.options, self.encoder))
 
 
 # One object for each function, so that it is compiled once.
@@ -255,32 +242,18 @@ def load(folder: Path | str, seed: int | None = None, step: int | None = None) -
     Raises:
       InputError: no model there, a damaged one, or a seed it does not hold.
     """
-    folder = Path(folder)
-    if not (folder / "config.json").is_file():
-        raise InputError(f"folder: found no config.json in {folder}, want one that save() or a training run wrote")
-    try:
-        record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{folder / 'config.json'}: not JSON ({error})") from error
+    record = read_config(Path(folder))
+    if "events" in record:
+        raise InputError(
+            f"folder: found a model of events in {folder}, want one of series; tsrl.behaviour.load reads it"
+        )
     options, encoder = model_from_json(record)
     method = options.build(encoder)
-    checkpoints = Checkpoints(folder / "checkpoints", read_only=True)
 
-    def structure(meta: dict[str, Any]) -> dict[str, Any]:
-        example = as_batch(np.zeros((1, meta["length"], meta["channels"]), np.float32))
-        seeds = jnp.arange(len(meta["seeds"]))
-        init = jax.vmap(lambda seed: method.init(jax.random.key(seed), example))
-        params, aux = jax.eval_shape(init, seeds)
-        return {"model": like({"params": params, "aux": aux})}
+    def example(meta: dict[str, Any]) -> Batch:
+        return as_batch(np.zeros((1, meta["length"], meta["channels"]), np.float32))
 
-    restored = checkpoints.restore(structure, step)
-    checkpoints.close()
-    seeds = restored.meta["seeds"]
-    if seed is not None and seed not in seeds:
-        raise InputError(f"seed: found {seed}, want one of {seeds}")
-    row = 0 if seed is None else seeds.index(seed)
-    model = jax.tree.map(lambda leaf: jnp.asarray(leaf[row]), restored.items["model"])
-    scaling = restored.meta["scaler"]
+    params, aux, meta = read_model(Path(folder), method, example, seed, step)
+    scaling = meta["scaler"]
     scaler = None if scaling is None else Scaler(**{name: np.asarray(v, np.float32) for name, v in scaling.items()})
-    meta = restored.meta
-    return Embedder(options, encoder, model["params"], model["aux"], meta["channels"], scaler, meta["length"])
+    return Embedder(options, encoder, params, aux, meta["channels"], scaler, meta["length"])

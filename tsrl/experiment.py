@@ -20,7 +20,8 @@ from tsrl.config import Config, config_json, evaluation_json
 from tsrl.embedder import load as load_model
 from tsrl.evaluate.health import health
 from tsrl.files import write_whole
-from tsrl.pretraining import Job, prepare, run, untrained
+from tsrl.job import Job
+from tsrl.pretraining import prepare, run, untrained
 from tsrl.report.page import write_page
 from tsrl.report.published import published_rows
 from tsrl.report.schema import METRICS, SCHEMA, Row

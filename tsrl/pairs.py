@@ -28,6 +28,7 @@ Pairs = Literal[
     "crop",
     "frequency_mask",
     "subseries",
+    "slices",
     "adjacent",
     "overlapping_crops",
     "time_step_mask",
@@ -117,6 +118,23 @@ def subseries(key: Key, batch: Batch, strength: Strength) -> tuple[Batch, Batch]
     return shown(batch, start, outer), shown(batch, within, inner)
 
 
+def slices(key: Key, batch: Batch, strength: Strength) -> tuple[Batch, Batch]:
+    """Two stretches of up to the last observed step, each of a quarter to all of it, drawn without regard to each other
+    (CoLES, arXiv 2002.08232, whose stretches are of one user's events)."""
+    steps = batch.mask.shape[1]
+    seen = jnp.max(jnp.where(batch.mask, jnp.arange(1, steps + 1), 1), 1)
+
+    def stretch(key: Key, seen: Array) -> tuple[Array, Array]:
+        length_key, start_key = jax.random.split(key)
+        length = jax.random.randint(length_key, (), jnp.maximum(seen // 4, 1), seen + 1)
+        return jax.random.randint(start_key, (), 0, seen - length + 1), length
+
+    one, other = (
+        shown(batch, *jax.vmap(stretch)(views.example_keys(own, batch.index), seen)) for own in jax.random.split(key)
+    )
+    return one, other
+
+
 def adjacent(key: Key, batch: Batch, strength: Strength) -> tuple[Batch, Batch]:
     """Two neighbouring windows of a third of the series (TNC, whose neighbourhoods are tested for)."""
     steps = batch.mask.shape[1]
@@ -176,6 +194,7 @@ RULES: dict[str, Rule] = {
     "crop": transformed(cropped),
     "frequency_mask": transformed(lambda keys, batch, strength: augment.frequency_masked(keys, batch)),
     "subseries": subseries,
+    "slices": slices,
     "adjacent": adjacent,
     "overlapping_crops": overlapping_crops,
     "time_step_mask": time_step_mask,

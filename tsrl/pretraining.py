@@ -1,9 +1,7 @@
 """From an array to a trained model: what the command line, the experiments and `tsrl.pretrain` share."""
 
 import signal
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -11,20 +9,17 @@ from typing import Any
 import flax.linen as nn
 import jax
 import numpy as np
-import optax
 
 from tsrl.config import Config, Train, options
 from tsrl.data.scaling import Scaler
 from tsrl.data.series import check_series
 from tsrl.data.store import Store, store_scaler
 from tsrl.embedder import Embedder, model_meta
-from tsrl.encoders.micro_batched import micro_batched
 from tsrl.errors import InputError
 from tsrl.evaluate.health import monitored_rows, training_monitor
 from tsrl.examples import rows_of, whole_series, windows
+from tsrl.job import Job
 from tsrl.methods import ENCODER_OF
-from tsrl.methods.accumulated import accumulated
-from tsrl.methods.contextual import contextual
 from tsrl.parallel import AXIS
 from tsrl.settings import check_train
 from tsrl.train.checkpoints import Checkpoints
@@ -32,94 +27,26 @@ from tsrl.train.devices import usable_devices
 from tsrl.train.feed import Rows, count_of, fits, for_init
 from tsrl.train.loop import EveryEpoch, Fitted, check, fit
 from tsrl.train.metrics import MetricsFile
-from tsrl.train.optimizer import optimizer
 from tsrl.train.progress import progress_bar
 from tsrl.train.run import enable_compilation_cache, programs, trace
 from tsrl.train.state import State
-from tsrl.types import Aux, Batch, Method, Params, as_batch
-from tsrl.views import random_window
+from tsrl.types import Batch
 
 
-@dataclass(frozen=True)
-class Job:
-    """A training run whose input has been checked: nothing has been written or computed yet.
+def check_config(config: Config) -> None:
+    """Refuses settings out of their range, whatever the data.
 
-    Attributes:
-      config: the run's settings.
-      data: the prepared training set, or the rows of a store.
-      length: T of its series.
-      channels: C of the series.
-      scaler: already applied to `data`, to be applied to everything that is encoded.
-      steps: optimiser updates.
-      batch_size: rows in the global batch.
+    Raises:
+      InputError: names the setting, what was found and what is wanted.
     """
-
-    config: Config
-    data: Batch | Rows
-    length: int
-    channels: int
-    scaler: Scaler | None
-    steps: int
-    batch_size: int
-
-    def method(self, axis_name: str | None) -> Method:
-        """The method, with batches cut to `max_train_length`, unless they are windows or it cuts out windows itself."""
-        train, encoder = self.config.train, self.config.encoder
-        if train.micro_batch:
-            encoder = micro_batched(encoder, train.micro_batch)
-        method = self.config.method.build(encoder, axis_name)
-        if train.accumulate > 1:
-            method = _accumulated(method, train.accumulate)
-        if train.batches == "contextual":
-            alone = self.config.method.build(self.config.encoder, None)
-            method = _contextual(method, alone, self.batch_size, train.same_above)
-        if method.cuts_windows or train.window:
-            return method
-        return _windowed(method, train.max_train_length)
-
-    def check_window(self, represent: Callable[[Params, Aux, Batch], Any], steps: int) -> None:
-        """Traces a function of the method on a window of `steps` steps.
-
-        Raises:
-          InputError: the method's own, of a window that it cannot represent.
-        """
-        params, aux = jax.eval_shape(self.method(None).init, jax.random.key(0), for_init(self.data, resident=False))
-        window = as_batch(np.zeros((1, steps, self.channels), np.float32))
-        jax.eval_shape(represent, params, aux, window)
-
-    def optimizer(self) -> optax.GradientTransformation:
-        """The optimiser and its schedule, as `Train` says."""
-        train = self.config.train
-        return optimizer(
-            train.optimizer,
-            train.learning_rate,
-            train.weight_decay,
-            train.momentum,
-            train.schedule,
-            self.steps,
-            self.steps_per_epoch,
-            self.method(None).rates,
-            train.beta2,
-        )
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Updates in an epoch of a method that does not plan its own; without incomplete batches."""
-        return count_of(self.data) // self.batch_size
-
-    @property
-    def checkpoint_every(self) -> int:
-        """Updates between checkpoints."""
-        return self.config.train.checkpoint_every or self.steps_per_epoch
-
-
-# Equal settings give the very same functions, so that what is traced and compiled for one run serves all.
-@lru_cache(maxsize=32)
-def _windowed(method: Method, max_length: int) -> Method:
-    return method._replace(draw=random_window(method.draw, max_length))
-
-
-_contextual, _accumulated = lru_cache(maxsize=32)(contextual), lru_cache(maxsize=32)(accumulated)
+    check_train(config.train)
+    for name, number, least in (("seed", config.seed, 0), ("seeds", config.seeds, 1)):
+        if not isinstance(number, Integral) or number < least:
+            raise InputError(f"{name}: found {number!r}, want a whole number from {least} up")
+    if config.seed + config.seeds > 2**32:
+        raise InputError(f"seed: found {config.seed}, want all seeds below {2**32}")
+    if not isinstance(config.encoder, nn.Module):
+        raise InputError(f"encoder: found {config.encoder!r}, want a module of tsrl.encoders")
 
 
 def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
@@ -138,14 +65,7 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
       InputError: wrong input or settings that do not fit it.
     """
     train = config.train
-    check_train(train)
-    for name, number, least in (("seed", config.seed, 0), ("seeds", config.seeds, 1)):
-        if not isinstance(number, Integral) or number < least:
-            raise InputError(f"{name}: found {number!r}, want a whole number from {least} up")
-    if config.seed + config.seeds > 2**32:
-        raise InputError(f"seed: found {config.seed}, want all seeds below {2**32}")
-    if not isinstance(config.encoder, nn.Module):
-        raise InputError(f"encoder: found {config.encoder!r}, want a module of tsrl.encoders")
+    check_config(config)
     if isinstance(x, Store):
         if train.window or train.fill_batch:
             raise InputError("train.window, train.fill_batch: found one for a store, want neither")
@@ -160,10 +80,37 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
             raise InputError(f"train.window: found 0 for {config.method.name}, want the steps it forecasts from")
         data = windows(x, train, horizon) if train.window else whole_series(x, train)
         length = train.window or data.mask.shape[1]  # type: ignore[union-attr]
+    return job_of(config, data, length, channels, scaler, size)
+
+
+def job_of(
+    config: Config,
+    data: Batch | Rows,
+    length: int,
+    channels: int,
+    scaler: Scaler | None,
+    size: int,
+    front: nn.Module | None = None,
+) -> Job:
+    """A job on data that is ready, its settings checked against it.
+
+    Args:
+      config: of the run.
+      data: see `Job`, as the next three.
+      length: T.
+      channels: C.
+      scaler: that was applied.
+      size: values in the training set, by which the default number of steps goes.
+      front: see `Job`.
+
+    Raises:
+      InputError: settings that do not fit the data.
+    """
+    train = config.train
     batch_size = min(train.batch_size, count_of(data))
     in_epochs = None if train.epochs is None else train.epochs * (count_of(data) // batch_size)
     steps = train.steps or in_epochs or (200 if size <= 100_000 else 600)
-    job = Job(config, data, length, channels, scaler, steps, batch_size)
+    job = Job(config, data, length, channels, scaler, steps, batch_size, front)
     method, seeds, devices = job.method(AXIS), config.seed_list(), usable_devices(batch_size)
     check(method, job.data, steps, batch_size, seeds, devices, fits(job.data, devices))
     if method.before_epoch is None:
@@ -292,9 +239,15 @@ def pretrain(
         scaler = store_scaler(x) if isinstance(x, Store) else Scaler.of(check_series(x))
     job = prepare(config, x, scaler)
     fitted = run(job, quiet=quiet)
-    if fitted.stopped is not None:
-        # The loop caught it to end in an orderly way; nothing was saved, so the caller is stopped as by any other code.
-        signal.raise_signal(fitted.stopped)
-        # Reached where that signal is ignored, as in background jobs of a shell: the loop has ended all the same.
-        raise KeyboardInterrupt
+    raise_stopped(fitted)
     return _embedder(job, jax.tree.map(lambda leaf: np.asarray(leaf[0]), fitted.state))
+
+
+def raise_stopped(fitted: Fitted) -> None:
+    """Stops the caller as any other code would be stopped, if a signal ended the training."""
+    if fitted.stopped is None:
+        return
+    # The loop caught it to end in an orderly way; nothing was saved.
+    signal.raise_signal(fitted.stopped)
+    # Reached where that signal is ignored, as in background jobs of a shell: the loop has ended all the same.
+    raise KeyboardInterrupt

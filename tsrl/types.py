@@ -46,7 +46,13 @@ class Batch:
 
     @property
     def x(self) -> Array:
-        """The series `[B, T, C]` of a batch that has the one field `x`."""
+        """The series `[B, T, C]` of a batch that has the one field `x`.
+
+        Raises:
+          InputError: it has other fields, such as those of events.
+        """
+        if "x" not in self.fields:
+            raise InputError(f"x: found the fields {', '.join(self.fields)} for a method that is for series, want x")
         return self.fields["x"]
 
     def take(self, index: Array) -> "Batch":
@@ -131,6 +137,8 @@ class Method(NamedTuple):
       before_epoch: `(params, aux, data, key) -> Plan`, on the host, or None.
       predict: `(params, aux, batch) -> [B, H, C]`, supervised forecasters only. The first K channels of `x`
         `[B, L, K + C]` and of `target` `[B, H, K + C]` are known in advance; `predict` reads these alone of the target.
+      expect: `(params, aux, batch) -> ` field -> `[B, S, K]`, at every step what the next one is expected to be: logits
+        of the codes of a field of names, means of the channels of one of numbers; None = the method predicts no steps.
       layers: `(params, aux, batch) -> [[B, S, D_i], ...]`, the output of every block of the encoder, first to last, at
         the steps of `encode`; None = `encode(...).z` is the only one.
       last_of_windows: `(params, aux, batch, before, hide_last) -> [B, T - before, D]`: for every step but the first
@@ -157,6 +165,7 @@ class Method(NamedTuple):
     after_step: Callable[[Params, Aux, Array, int], Aux] = unchanged
     before_epoch: Callable[[Params, Aux, Batch, Key], Plan] | None = None
     predict: Callable[[Params, Aux, Batch], Array] | None = None
+    expect: Callable[[Params, Aux, Batch], dict[str, Array]] | None = None
     layers: Callable[[Params, Aux, Batch], list[Array]] | None = None
     last_of_windows: Callable[[Params, Aux, Batch, int, bool], Array] | None = None
     weights: Callable[[Params, Aux], tuple[Params, Callable[[Params], tuple[Params, Aux]]]] = all_params

@@ -5,10 +5,10 @@ for `[B, T, features]`. Steps where `exists` (`[T]` or `[B, T]` bool, None = all
 nothing; `wanted` (None = all) takes `[B, T, ...]` to the steps `[B, S, ...]` whose representation is asked for.
 
 What else a module may have: `front()` (under `nn.nowrap`), the front it wants instead of a projection to `width`;
-`keeps_steps`, False if it shortens the series; `axis_name`, which the method sets, for batch statistics over all
-devices; `last_of_windows`, see `DilatedConv`. Dropout is drawn when `apply` is given a "dropout" key, what all rows
-share when it is given a "sample" key, the same on all devices, and batch statistics are taken where their collection is
-mutable: there is no flag for training.
+`keeps_steps`, False if it shortens the series; `causal`, True if no step sees later ones; `axis_name`, which the
+method sets, for batch statistics over all devices; `last_of_windows`, see `DilatedConv`. Dropout is drawn when `apply`
+is given a "dropout" key, what all rows share when it is given a "sample" key, the same on all devices, and batch
+statistics are taken where their collection is mutable: there is no flag for training.
 """
 
 from collections.abc import Callable

@@ -34,6 +34,7 @@ class CausalConv(nn.Module):
     features: int = 160
     depth: int = 10
     kernel_size: int = 3
+    causal = True
 
     def __post_init__(self) -> None:
         for name, least in (("width", 1), ("features", 1), ("depth", 0), ("kernel_size", 1)):

@@ -6,6 +6,20 @@ from tsrl.encoders.layers import BatchNorm, Linear
 from tsrl.types import Array
 
 
+class StepHeads(nn.Module):
+    """A linear map of each representation for each field of a step: `[..., D] ->` field -> `[..., K]`.
+
+    Attributes:
+      sizes: `(field, K)` of each: the codes of a field of names, the channels of one of numbers.
+    """
+
+    sizes: tuple[tuple[str, int], ...]
+
+    @nn.compact
+    def __call__(self, z: Array) -> dict[str, Array]:
+        return {name: Linear(size, name=f"to_{name}")(z) for name, size in self.sizes}
+
+
 class ProjectionHead(nn.Module):
     """Two linear layers with a ReLU between them, `[..., D] -> [..., features]`.
 

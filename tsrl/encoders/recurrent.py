@@ -48,6 +48,11 @@ class Recurrent(nn.Module):
             raise InputError(f"cell: found {self.cell!r}, want gru or lstm")
         super().__post_init__()
 
+    @property
+    def causal(self) -> bool:
+        """Whether no step sees later ones."""
+        return not self.bidirectional
+
     @nn.nowrap
     def front(self) -> nn.Module:
         """The series as it is."""

@@ -37,6 +37,7 @@ class TCN(nn.Module):
     levels: int = 10
     kernel_size: int = 2
     dropout: float = 0.2
+    causal = True
 
     def __post_init__(self) -> None:
         for name in ("width", "levels", "kernel_size"):

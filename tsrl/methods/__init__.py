@@ -10,6 +10,7 @@ from tsrl.methods.ccl import ccl
 from tsrl.methods.cost import cost
 from tsrl.methods.informer import informer
 from tsrl.methods.mhccl import mhccl
+from tsrl.methods.next_step import next_step
 from tsrl.methods.simclr import simclr
 from tsrl.methods.simts import simts
 from tsrl.methods.tcn import tcn
@@ -26,6 +27,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "cost": cost,
     "informer": informer,
     "mhccl": mhccl,
+    "next_step": next_step,
     "simclr": simclr,
     "simts": simts,
     "tcn": tcn,
@@ -42,6 +44,7 @@ ENCODER_OF: dict[str, Callable[[], nn.Module]] = {
     "cost": DilatedConv,
     "informer": Informer,
     "mhccl": PooledConv,
+    "next_step": CausalConv,
     "simclr": PooledConv,
     "simts": MultiScaleConv,
     "tcn": TCN,
@@ -60,6 +63,7 @@ __all__ = [
     "cost",
     "informer",
     "mhccl",
+    "next_step",
     "simclr",
     "simts",
     "tcn",

@@ -41,6 +41,14 @@ class Backbone:
         """Whether there is one representation for each step."""
         return getattr(self.encoder, "keeps_steps", True)
 
+    def need_causal(self, method: str) -> None:
+        """Refuses an encoder whose steps see later ones, for a method that predicts these."""
+        if not getattr(self.encoder, "causal", False):
+            raise InputError(
+                f"encoder: found {type(self.encoder).__name__}, whose steps see later ones, for {method}, which "
+                "predicts them; want a causal encoder: CausalConv, TCN, or Recurrent with bidirectional=False"
+            )
+
     def need_steps(self, method: str) -> None:
         """Refuses an encoder that shortens the series, for a method that wants a representation of every step."""
         if not self.keeps_steps:

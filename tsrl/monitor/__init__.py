@@ -1,1 +1,19 @@
-"""The statistics of a monitor that judges units (a user's week, a session, a window of a series) by their scores."""
+"""A monitor of behaviour: what is regular for everyone and for each user, and what is not."""
+
+from tsrl.monitor.explain import Cause, Explanation, explain
+from tsrl.monitor.folder import load, save
+from tsrl.monitor.monitor import Monitor, Scores, Settings
+from tsrl.monitor.stream import MonitorStream, Verdict
+
+__all__ = [
+    "Cause",
+    "Explanation",
+    "Monitor",
+    "MonitorStream",
+    "Scores",
+    "Settings",
+    "Verdict",
+    "explain",
+    "load",
+    "save",
+]

@@ -11,7 +11,7 @@ from tsrl.data.scaling import Scaler
 from tsrl.data.store import Store
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
-from tsrl.pretraining import Job
+from tsrl.job import Job
 from tsrl.report.schema import METRICS, Role, Row, row
 from tsrl.train.loop import EveryEpoch
 

@@ -15,7 +15,7 @@ from tsrl.evaluate.forecast import channel_linear, end_to_end, flatten, last_ste
 from tsrl.evaluate.forecast_controls import last_value, normalised_linear, seasonal_naive
 from tsrl.evaluate.forecast_scores import Forecast
 from tsrl.evaluate.origins import Splits, cut_windows
-from tsrl.pretraining import Job
+from tsrl.job import Job
 from tsrl.report.schema import Row
 from tsrl.tasks.base import Arrays, Scored, Source, Task, Training, Watcher, scored_row, wanted
 from tsrl.tasks.forecast_series import Series, context, horizons, load, look_back

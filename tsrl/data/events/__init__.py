@@ -1,6 +1,6 @@
 """Logs of events: who did what when, as sequences of actions."""
 
-from tsrl.data.events.batches import event_windows, next_events, whole_events
+from tsrl.data.events.batches import event_columns, event_windows, next_events, stretches, whole_events
 from tsrl.data.events.fields import EventFields
 from tsrl.data.events.log import EventColumns, EventLog
 from tsrl.data.events.read import read_events
@@ -13,9 +13,11 @@ __all__ = [
     "EventLog",
     "Incident",
     "UserBase",
+    "event_columns",
     "event_windows",
     "next_events",
     "read_events",
+    "stretches",
     "user_base",
     "whole_events",
 ]

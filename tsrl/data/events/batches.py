@@ -56,16 +56,41 @@ def event_windows(
         raise InputError(f"end: found {end[wrong[0]]} for sequence {sequence[wrong[0]]}, want 0 to {most}, its events")
     count = np.minimum(end, length)
     first = log.starts[:-1][sequence] + end - count
+    made, mask = stretches(event_columns(log, fields), first, count, length)
+    return EventArrays(made, mask, sequence, np.where(count > 0, first + count - 1, -1))
+
+
+def event_columns(log: EventLog, fields: EventFields) -> dict[str, np.ndarray]:
+    """All events as numbers: column of names -> `[E]` int32, "numbers" -> `[E, F]` float32.
+
+    Raises:
+      InputError: a log with other columns than were learned from.
+    """
+    columns = {name: fields.codes(log, name) for name in fields.vocabularies}
+    return columns | ({NUMBERS: fields.numbers(log)} if fields.width() else {})
+
+
+def stretches(
+    columns: dict[str, np.ndarray], first: np.ndarray, count: np.ndarray, length: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """`count` events from `first` on, each from the left, zeros after them.
+
+    Args:
+      columns: from `event_columns`.
+      first: `[M]` places in them.
+      count: `[M]`, at most `length`.
+      length: T.
+
+    Returns:
+      Column -> `[M, T, ...]`, and `[M, T]` bool, where an event is.
+    """
     mask = np.arange(length) < count[:, None]
     rows = ranges(first, count)
-    made: dict[str, np.ndarray] = {}
-    for name in fields.vocabularies:
-        made[name] = np.zeros(mask.shape, np.int32)
-        made[name][mask] = fields.codes(log, name)[rows]
-    if fields.width():
-        made[NUMBERS] = np.zeros((*mask.shape, fields.width()), np.float32)
-        made[NUMBERS][mask] = fields.numbers(log)[rows]
-    return EventArrays(made, mask, sequence, np.where(count > 0, first + count - 1, -1))
+    made = {}
+    for name, values in columns.items():
+        made[name] = np.zeros((*mask.shape, *values.shape[1:]), values.dtype)
+        made[name][mask] = values[rows]
+    return made, mask
 
 
 def whole_events(log: EventLog, fields: EventFields, length: int | None = None) -> EventArrays:

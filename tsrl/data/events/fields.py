@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,17 @@ class EventFields:
 
     def codes(self, log: EventLog, name: str) -> np.ndarray:
         """The codes of a column of names, `[E]` int32."""
-        held = self._column(log, name)
-        place = {value: code for code, value in enumerate(self.vocabularies[name], _FIRST)}
+        held, place = self._column(log, name), self._places[name]
         # The last stands for -1, a missing value.
         table = np.array([*(place.get(str(value), RARE) for value in held.values), MISSING], np.int32)
         return table[held.codes]
+
+    @cached_property
+    def _places(self) -> dict[str, dict[str, int]]:
+        """Column -> value -> code."""
+        return {
+            name: {value: code for code, value in enumerate(known, _FIRST)} for name, known in self.vocabularies.items()
+        }
 
     def value(self, name: str, code: int) -> str | None:
         """What a code stands for; None for the special ones."""

@@ -147,11 +147,11 @@ class EventLog:
 
     def before(self, moment: Any) -> "EventLog":
         """The events before a moment: `numpy.datetime64` or ISO 8601 for dates, else a number."""
-        return self.keep(self._times() < self._moment(moment))
+        return self.keep(self._times() < self.moment(moment))
 
     def since(self, moment: Any) -> "EventLog":
         """The events from a moment on, see `before`."""
-        return self.keep(self._times() >= self._moment(moment))
+        return self.keep(self._times() >= self.moment(moment))
 
     def without(self, values: Sequence[str], column: str | None = None) -> "EventLog":
         """Leaves out the events with any of some values, such as those that are to be predicted.
@@ -192,7 +192,7 @@ class EventLog:
         assert self.time is not None
         return self.time
 
-    def _moment(self, moment: Any) -> Any:
+    def moment(self, moment: Any) -> Any:
         try:
             if self.calendar:
                 return np.datetime64(moment, "us").astype(np.int64)

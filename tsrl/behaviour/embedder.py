@@ -1,0 +1,269 @@
+"""A trained model of events as users hold it: representations, surprise, what comes next, save and load."""
+
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from tsrl.config import Options, model_from_json, model_json
+from tsrl.data.events import EventFields, EventLog, event_columns, stretches
+from tsrl.encoders import EventFront
+from tsrl.errors import InputError, check_whole
+from tsrl.model_files import read_config, read_model, save_model
+from tsrl.types import Array, Aux, Batch, Method, Params, as_batch
+
+Function = Callable[[Params, Aux, Batch], Array]
+# Events of one call, filling included; more are no faster an event.
+_AT_ONCE = 2**15
+_SHORTEST = 16
+
+
+def event_front(encoder: nn.Module, fields: EventFields) -> EventFront:
+    """The front of an encoder for events with these fields."""
+    sizes = tuple(fields.sizes().items())
+    return EventFront(encoder.width, sizes, "numbers" if fields.width() else "", parent=None)  # type: ignore[attr-defined]
+
+
+class EventEmbedder:
+    """A frozen model of events, of one seed.
+
+    An event is represented from itself and those of its sequence before it, `context` of them in all at least where
+    there are as many. With a convolution that sees no more than these it does not matter how many more there are.
+
+    Args:
+      method: the method's settings.
+      encoder: the encoder module.
+      fields: how events become numbers.
+      params: the method's parameters.
+      aux: the method's auxiliary pytree.
+      context: see above.
+    """
+
+    def __init__(
+        self, method: Options, encoder: nn.Module, fields: EventFields, params: Params, aux: Aux, context: int
+    ):
+        check_whole("context", context, 2)
+        self.options, self.encoder, self.fields = method, encoder, fields
+        self.params, self.aux, self.context = params, aux, context
+        self.method = method.build(encoder, None, event_front(encoder, fields))
+
+    def __repr__(self) -> str:
+        count = sum(np.size(leaf) for leaf in jax.tree.leaves(self.params))
+        return f"EventEmbedder({self.options.name}, {', '.join(self.fields.vocabularies)}, {count:,} parameters)"
+
+    def encode(self, log: EventLog) -> np.ndarray:
+        """One representation per event, `[E, D]` float32.
+
+        Raises:
+          InputError: a log with other columns than were trained on.
+        """
+        return self._of_events(_encoded(self.method), log)
+
+    def embed(self, log: EventLog, most: int = 1024) -> np.ndarray:
+        """One representation per sequence, `[N, D]` float32, as the method makes it; zeros for one without events.
+
+        Args:
+          log: the events.
+          most: of a longer sequence its last events.
+
+        Raises:
+          InputError: a log with other columns than were trained on.
+        """
+        check_whole("most", most, 1)
+        columns, count = event_columns(log, self.fields), np.minimum(log.lengths, most)
+        return self._of_stretches(self.method.embed, columns, log.starts[1:] - count, count)
+
+    def surprise(self, log: EventLog) -> dict[str, np.ndarray]:
+        """How little the model expected each event from those before it.
+
+        Returns:
+          Column -> `[E]` float32 in nats: minus the log-probability of a name; of a number half of its squared error on
+          the training scale, 0 where it is missing; "calendar": that of hour and weekday on their circles. NaN for the
+          first event of a sequence.
+
+        Raises:
+          InputError: a method that predicts nothing; a log with other columns than were trained on.
+        """
+        self._need_expect()
+        names = [*self.fields.vocabularies, *self.fields.scales, *(["calendar"] if self.fields.calendar else [])]
+        scales = len(self.fields.scales)
+        function = _surprised(self.method, tuple(self.fields.vocabularies), scales, self.fields.calendar)
+        found = self._of_events(function, log)
+        found[log.starts[:-1][log.lengths > 0]] = np.nan
+        return {name: found[:, place] for place, name in enumerate(names)}
+
+    def next_action(self, log: EventLog, every: bool = False) -> np.ndarray:
+        """Log-probabilities of the actions that may come next.
+
+        Args:
+          log: histories.
+          every: after every event; otherwise after the last of each sequence.
+
+        Returns:
+          `[N, A]` float32, a column for each code of `fields`, uniform for a sequence without events; or `[E, A]`.
+
+        Raises:
+          InputError: a method that predicts nothing; a log with other columns than were trained on.
+        """
+        self._need_expect()
+        function = _expected(self.method, log.action)
+        if every:
+            return self._of_events(function, log)
+        columns, count = event_columns(log, self.fields), np.minimum(log.lengths, self.context)
+        found = self._of_stretches(_at_last(function), columns, log.starts[1:] - count, count)
+        found[log.lengths == 0] = -np.log(found.shape[1])
+        return found
+
+    def _need_expect(self) -> None:
+        if self.method.expect is None:
+            raise InputError(f"method: found {self.options.name}, which predicts no events, want next_step")
+
+    def _of_events(self, function: Function, log: EventLog) -> np.ndarray:
+        """`[B, T, ...]` of a function, for every event, in windows that hold its context."""
+        columns = event_columns(log, self.fields)
+        # A causal encoder represents as many events more at once as are context; another sees each from its own window.
+        block = self.context if getattr(self.encoder, "causal", False) else 1
+        blocks = -(-log.lengths // block)
+        sequence = np.repeat(np.arange(len(log)), blocks)
+        begin = block * (np.arange(len(sequence)) - np.repeat(np.cumsum(blocks) - blocks, blocks))
+        end = np.minimum(begin + block, log.lengths[sequence])
+        seen = np.maximum(begin - self.context + 1, 0)
+        start, made = log.starts[:-1][sequence], None
+        for rows, z in self._each(function, columns, start + seen, end - seen):
+            if made is None:
+                made = np.empty((log.events, *z.shape[2:]), z.dtype)
+            kept = (end - begin)[rows]
+            place = np.arange(z.shape[1])
+            inside = (place >= (begin - seen)[rows, None]) & (place < (end - seen)[rows, None])
+            row, step = np.nonzero(inside)
+            made[(start + seen)[rows][row] + step] = z[row, step]
+            assert len(row) == kept.sum()
+        return self._nothing(function, log) if made is None else made
+
+    def _nothing(self, function: Function, log: EventLog) -> np.ndarray:
+        """What `_of_events` gives for a log without events."""
+        made, mask = stretches(event_columns(log, self.fields), np.zeros(1, int), np.zeros(1, int), 2)
+        shape = jax.eval_shape(function, self.params, self.aux, as_batch(made, mask=mask)).shape
+        return np.zeros((0, *shape[2:]), np.float32)
+
+    def _of_stretches(
+        self, function: Function, columns: dict[str, np.ndarray], first: np.ndarray, count: np.ndarray
+    ) -> np.ndarray:
+        """`[B, ...]` of a function, for every stretch."""
+        made = None
+        for rows, z in self._each(function, columns, first, count):
+            if made is None:
+                made = np.empty((len(first), *z.shape[1:]), z.dtype)
+            made[rows] = z
+        if made is None:
+            raise InputError("log: found no sequences, want at least one")
+        return made
+
+    def _each(
+        self, function: Function, columns: dict[str, np.ndarray], first: np.ndarray, count: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """A function of stretches of about the same number of events together, in few compiled shapes.
+
+        Yields:
+          `[M]` numbers of stretches, and what the function gives for them.
+        """
+        # The next power of two: at most half of what is computed is filling.
+        lengths = np.maximum(_SHORTEST, 2 ** np.ceil(np.log2(np.maximum(count, 1))).astype(int))
+        for length in np.unique(lengths):
+            alike, rows_at_once = np.flatnonzero(lengths == length), max(1, _AT_ONCE // int(length))
+            for start in range(0, len(alike), rows_at_once):
+                rows = alike[start : start + rows_at_once]
+                # A short last part is filled with empty stretches up to a power of two.
+                size = min(rows_at_once, 2 ** int(np.ceil(np.log2(len(rows)))))
+                filling = np.zeros(size - len(rows), np.int64)
+                firsts, counts = (np.concatenate([values[rows], filling]) for values in (first, count))
+                made, mask = stretches(columns, firsts, counts, int(length))
+                z = _apply(function, self.params, self.aux, as_batch(made, mask=mask))
+                yield rows, np.asarray(z)[: len(rows)]
+
+    def save(self, folder: Path | str) -> None:
+        """Writes the model to a new folder, for `load`.
+
+        Raises:
+          InputError: the folder exists and is not empty.
+        """
+        record = model_json(self.options, self.encoder) | {"events": self.fields.as_json(), "context": self.context}
+        save_model(Path(folder), self.params, self.aux, {}, record)
+
+
+def load(folder: Path | str) -> EventEmbedder:
+    """A model from a folder that `EventEmbedder.save` wrote.
+
+    Raises:
+      InputError: no model there, a damaged one, or one of series.
+    """
+    record = read_config(Path(folder))
+    if "events" not in record:
+        raise InputError(f"folder: found a model of series in {folder}, want one of events; tsrl.load reads it")
+    fields = EventFields.from_json(record["events"])
+    options, encoder = model_from_json(record)
+    made: dict[str, np.ndarray] = {name: np.zeros((1, 2), np.int32) for name in fields.vocabularies}
+    if fields.width():
+        made["numbers"] = np.zeros((1, 2, fields.width()), np.float32)
+    method = options.build(encoder, None, event_front(encoder, fields))
+    params, aux, _ = read_model(Path(folder), method, lambda meta: as_batch(made))
+    return EventEmbedder(options, encoder, fields, params, aux, record["context"])
+
+
+@partial(jax.jit, static_argnames="function")
+def _apply(function: Function, params: Params, aux: Aux, batch: Batch) -> Array:
+    return function(params, aux, batch)
+
+
+# One object for each method, so that it is compiled once.
+@cache
+def _encoded(method: Method) -> Function:
+    return lambda params, aux, batch: method.encode(params, aux, batch).z
+
+
+@cache
+def _surprised(method: Method, names: tuple[str, ...], scales: int, calendar: bool) -> Function:
+    """`[B, T, K]`: of each event the nats of `EventEmbedder.surprise`; anything for the first."""
+
+    def function(params: Params, aux: Aux, batch: Batch) -> Array:
+        assert method.expect is not None
+        expected = {name: guess[:, :-1] for name, guess in method.expect(params, aux, batch).items()}
+        came = {name: values[:, 1:] for name, values in batch.fields.items()}
+        parts = [
+            optax.softmax_cross_entropy_with_integer_labels(expected[name], came[name])[..., None] for name in names
+        ]
+        if scales or calendar:
+            errors = jnp.square(expected["numbers"] - came["numbers"]) / 2
+            # Each scale has two columns, the value and whether there is one; what is missing surprises nobody.
+            known = came["numbers"][..., 1 : 2 * scales : 2]
+            parts.append(errors[..., : 2 * scales : 2] * known)
+            if calendar:
+                parts.append(errors[..., 2 * scales :].sum(-1, keepdims=True))
+        return jnp.pad(jnp.concatenate(parts, -1), ((0, 0), (1, 0), (0, 0)))
+
+    return function
+
+
+@cache
+def _expected(method: Method, action: str) -> Function:
+    def function(params: Params, aux: Aux, batch: Batch) -> Array:
+        assert method.expect is not None
+        return jax.nn.log_softmax(method.expect(params, aux, batch)[action])
+
+    return function
+
+
+@cache
+def _at_last(function: Function) -> Function:
+    """What a function gives for the last event of each row."""
+
+    def last(params: Params, aux: Aux, batch: Batch) -> Array:
+        place = jnp.maximum(batch.mask.sum(1) - 1, 0)
+        return jnp.take_along_axis(function(params, aux, batch), place[:, None, None], 1)[:, 0]
+
+    return last

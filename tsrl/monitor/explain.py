@@ -1,0 +1,162 @@
+"""Why a unit is an alarm: which events and fields, what was expected instead, and who is regular and like it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tsrl.behaviour.embedder import EventEmbedder
+from tsrl.data.events import EventLog
+from tsrl.monitor.evidence import habit_columns, pooled
+from tsrl.monitor.monitor import Evidence, Monitor, Scores, surprise_of, usual_of
+from tsrl.monitor.periods import Units
+
+# Events of a unit that are hidden one at a time: those of the largest contributions.
+_HIDDEN = 64
+
+
+class Cause(NamedTuple):
+    """An event that speaks for the alarm.
+
+    Attributes:
+      event: its place in the log.
+      contribution: nats by which it is more usual for everyone than for its user, weighed as the habits' sum weighs it.
+      fields: column -> its part of the contribution, largest first.
+      surprise: column -> standard deviations above what the model is usually surprised by; empty without such a model.
+      embedding: by how much the distance of the unit's embedding from the user's own falls when the event is hidden;
+        NaN where it was not tried.
+      expected: up to three actions that the model held likelier, with probabilities.
+      own: up to three actions that the user usually does after the one before, with shares.
+    """
+
+    event: int
+    contribution: float
+    fields: dict[str, float]
+    surprise: dict[str, float]
+    embedding: float
+    expected: list[tuple[str, float]]
+    own: list[tuple[str, float]]
+
+
+class Explanation(NamedTuple):
+    """Why a unit is an alarm.
+
+    Attributes:
+      unit: its number in `Scores`.
+      user: the name.
+      p_value: of all evidence.
+      evidence: name -> p-value by itself, smallest first.
+      first_alarm: place in the log of the first event at which a running sum passed its threshold; None where only the
+        whole unit is unusual.
+      causes: the events with the largest contributions, largest first.
+      nearest: user and start of regular units of other users that are most like this one.
+    """
+
+    unit: int
+    user: str
+    p_value: float
+    evidence: dict[str, float]
+    first_alarm: int | None
+    causes: list[Cause]
+    nearest: list[tuple[str, int]]
+
+
+def explain(
+    monitor: Monitor, log: EventLog, scores: Scores, unit: int, rate: float = 0.01, most: int = 5
+) -> Explanation:
+    """Explains a unit of `Monitor.score`.
+
+    Args:
+      monitor: that scored it.
+      log: that was scored.
+      scores: of the log.
+      unit: which of them.
+      rate: of alarms, for `first_alarm`.
+      most: causes and nearest units.
+    """
+    one = scores.units.take(np.array([unit]))
+    number = int(monitor.numbers(log)[one.user[0]])
+    # Only this sequence, up to the end of the unit.
+    alone = log.take([one.user[0]]).heads(int(one.end[0] - log.starts[one.user[0]]))
+    offset = log.starts[one.user[0]]
+    own = Units(np.zeros(1, np.int64), one.first - offset, one.end - offset, one.start)
+    found = monitor.evidence(alone, own, np.array([number]))
+    weights = monitor.impostors.by_event
+    parts = found.ratios[own.first[0] : own.end[0]] * weights
+    order = np.argsort(-parts.sum(1), kind="stable")
+    falls = _falls(monitor, alone, own, number, order[:_HIDDEN], found)
+    expected = _expected(monitor.model, alone)
+    columns = list(
+        habit_columns(alone, monitor.model.fields, monitor.bins, usual_of(alone, surprise_of(monitor.model, alone)))
+    )
+    codes = monitor.model.fields.codes(alone, alone.action)
+    causes = []
+    for place in order[:most]:
+        event = int(own.first[0] + place)
+        fields = {name: float(parts[place, k]) for k, name in enumerate(columns)}
+        surprise = dict(zip(monitor.norms.names, map(float, found.surprise[event]), strict=True))
+        before = codes[event - 1] if event else 0
+        causes.append(
+            Cause(
+                int(offset + event),
+                float(parts[place].sum()),
+                dict(sorted(fields.items(), key=lambda item: -item[1])),
+                dict(sorted(surprise.items(), key=lambda item: -item[1])),
+                float(falls.get(int(place), np.nan)),
+                _named(monitor, alone.action, expected[event - 1]) if expected is not None and event else [],
+                _named(monitor, alone.action, monitor.habits.own_shares("next action", number, int(before))),
+            )
+        )
+    p = {name: float(values[unit]) for name, values in scores.p.items()}
+    return Explanation(
+        unit,
+        str(scores.user[unit]),
+        float(scores.p_value[unit]),
+        dict(sorted(p.items(), key=lambda item: item[1])),
+        _first_alarm(monitor, found, int(own.first[0] + offset), rate),
+        causes,
+        _nearest(monitor, found.z, number, most),
+    )
+
+
+def _first_alarm(monitor: Monitor, found: Evidence, first: int, rate: float) -> int | None:
+    thresholds = monitor.thresholds(rate)
+    passed = np.any([values > thresholds[name] for name, values in found.running.items()], 0)
+    return first + int(np.argmax(passed)) if passed.any() else None
+
+
+def _falls(
+    monitor: Monitor, log: EventLog, unit: Units, number: int, places: np.ndarray, found: Evidence
+) -> dict[int, float]:
+    """Place in the unit -> by how much the distance from the user's own falls when the event is hidden."""
+    user, count = np.full(len(places), number), int(unit.end[0] - unit.first[0])
+    if count < 2:
+        return {}
+    whole = monitor.reference.own(found.z, np.array([number]))[0]
+    kept = np.ones((len(places), log.events), bool)
+    kept[np.arange(len(places)), unit.first[0] + places] = False
+    copies = log.take(np.zeros(len(places), np.int64)).keep(kept.ravel())
+    starts = copies.starts[:-1]
+    hidden = Units(np.arange(len(places)), starts + unit.first[0], starts + unit.end[0] - 1, np.zeros(len(places), int))
+    distances = monitor.reference.own(pooled(monitor.model.encode(copies), hidden), user)
+    return dict(zip(places.tolist(), (whole - distances).tolist(), strict=True))
+
+
+def _expected(model: EventEmbedder, log: EventLog) -> Any:
+    return None if model.method.expect is None else np.exp(model.next_action(log, every=True))
+
+
+def _named(monitor: Monitor, action: str, shares: np.ndarray) -> list[tuple[str, float]]:
+    """The three actions with the largest shares; not those that stand for rare, missing and no values."""
+    named = [(monitor.model.fields.value(action, code), float(shares[code])) for code in np.argsort(-shares)[:6]]
+    return [(name, share) for name, share in named if name is not None][:3]
+
+
+def _nearest(monitor: Monitor, z: np.ndarray, number: int, most: int) -> list[tuple[str, int]]:
+    """Units of other users, one of each."""
+    reference, names = monitor.reference, list(monitor.users)
+    found: dict[int, int] = {}
+    for place in reference.nearest(z, min(20 * most, len(reference.whole.rows)))[0]:
+        user = int(reference.user[place])
+        if user != number and user not in found:
+            found[user] = int(monitor.labels[place])
+    return [(names[user], start) for user, start in list(found.items())[:most]]

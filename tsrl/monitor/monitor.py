@@ -1,0 +1,305 @@
+"""A monitor: what is regular for everyone and for each user, and how unusual a stretch of events is against both."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tsrl.behaviour import EventEmbedder, pretrain_events
+from tsrl.data.events import EventLog
+from tsrl.errors import InputError
+from tsrl.monitor import drift as drifts
+from tsrl.monitor.conformal import combined, discoveries, p_values, threshold
+from tsrl.monitor.evidence import Bins, Norms, habit_columns, pooled, running, volume
+from tsrl.monitor.habits import Habits
+from tsrl.monitor.impostors import Impostors
+from tsrl.monitor.periods import Period, Units, units_of
+from tsrl.monitor.reference import Reference
+
+EVIDENCE = ("identity", "habits", "surprise", "population", "volume")
+# Sums that grow while a unit lasts, so that an alarm can be raised before its end.
+RUNNING = ("habits", "surprise")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a monitor is made.
+
+    Attributes:
+      every: see `periods.units_of`.
+      gap: see `periods.units_of`.
+      calibrate: share of the units, the latest of the time or of each user, that say what scores are usual.
+      seed: of all draws.
+    """
+
+    every: Period | int | None = "week"
+    gap: float | None = None
+    calibrate: float = 1 / 3
+    seed: int = 0
+
+
+class Scores(NamedTuple):
+    """How unusual units are.
+
+    Attributes:
+      units: which events they are of.
+      user: `[U]` their users' names.
+      evidence: name of `EVIDENCE` -> `[U]`, high = unusual; none of those that the log has no columns for.
+      p: name -> `[U]` how rare such evidence is by itself, of units that calibrated it.
+      p_value: `[U]` of all evidence together: of regular units a share `rate` has at most `rate`.
+      running: name of `RUNNING` -> `[E']` of the units' events, one unit after another.
+    """
+
+    units: Units
+    user: np.ndarray
+    evidence: dict[str, np.ndarray]
+    p: dict[str, np.ndarray]
+    p_value: np.ndarray
+    running: dict[str, np.ndarray]
+
+    def alarms(self, rate: float) -> np.ndarray:
+        """`[U]` bool: of regular units a share `rate` is expected to be among them."""
+        return self.p_value <= rate
+
+    def discoveries(self, rate: float) -> np.ndarray:
+        """`[U]` bool: of these a share of at most `rate` is expected to be regular (Benjamini and Hochberg)."""
+        return discoveries(self.p_value, rate)
+
+
+class Evidence(NamedTuple):
+    """Evidence of units before it is calibrated, and what it was made of.
+
+    Attributes:
+      values: name -> `[U]`.
+      running: name -> `[E']`.
+      z: `[U, D]` the units' embeddings.
+      ratios: `[E, columns]`, see `Habits.ratios`, of all events of the log.
+      surprise: `[E, columns]` in standard deviations of the reference, of all events of the log; no columns without a
+        model that predicts.
+    """
+
+    values: dict[str, np.ndarray]
+    running: dict[str, np.ndarray]
+    z: np.ndarray
+    ratios: np.ndarray
+    surprise: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Monitor:
+    """What `fit` learned. Every method leaves it as it is; `update` returns another.
+
+    Attributes:
+      settings: see `Settings`.
+      model: represents and predicts events.
+      users: name -> number.
+      zone: of the log's times, see `EventLog`.
+      bins: of columns of numbers.
+      norms: what surprise is usual.
+      habits: what values each user has.
+      impostors: how evidence is weighed that a unit is somebody else's.
+      reference: embeddings of regular units.
+      past: `[U]` events and `[U]` users of the reference's units.
+      labels: `[U]` start of each of them, see `Units.start`.
+      scale: name -> `[n]` evidence of the units that say how rare it is by itself.
+      calibration: `[n]` evidence of all kinds together, of other units.
+    """
+
+    settings: Settings
+    model: EventEmbedder
+    users: Mapping[str, int]
+    zone: str | None
+    bins: Bins
+    norms: Norms
+    habits: Habits
+    impostors: Impostors
+    reference: Reference
+    past: tuple[np.ndarray, np.ndarray]
+    labels: np.ndarray
+    scale: Mapping[str, np.ndarray] = field(repr=False)
+    calibration: np.ndarray = field(repr=False)
+
+    @classmethod
+    def fit(
+        cls,
+        log: EventLog,
+        model: EventEmbedder | None = None,
+        settings: Settings | None = None,
+        **training: Any,
+    ) -> "Monitor":
+        """Learns what is regular.
+
+        The earlier units are the reference, from which everything is learned; the later ones calibrate: they say what
+        scores a regular unit has that nothing was learned from.
+
+        Args:
+          log: of regular events only, one sequence for each user.
+          model: of events; it should not have seen the units that calibrate. Default: trained on the reference.
+          settings: see `Settings`.
+          **training: settings of `pretrain_events`.
+
+        Raises:
+          InputError: a user twice, too few units to calibrate, settings out of range.
+        """
+        settings = settings or Settings()
+        if not 0 < settings.calibrate < 1:
+            raise InputError(f"calibrate: found {settings.calibrate}, want a share between 0 and 1")
+        users = _numbers(log)
+        units = units_of(log, settings.every, settings.gap)
+        late = _late(log, units, settings)
+        known, rest = units.take(~late), units.take(late)
+        if len(known.user) < 20 or len(rest.user) < 20:
+            raise InputError(
+                f"log: found {len(known.user)} units to learn from and {len(rest.user)} to calibrate, want 20 or more of "
+                "each: a longer log, shorter units or another share"
+            )
+        seen = np.zeros(log.events, bool)
+        seen[known.events()] = True
+        reference_log = log.keep(seen)
+        if model is None:
+            model = pretrain_events(reference_log, seed=settings.seed, **training)
+        bins, user = Bins.of(reference_log), np.arange(len(log))
+        surprise = surprise_of(model, log)
+        norms = Norms.of({name: values[seen] for name, values in surprise.items()})
+        columns = habit_columns(log, model.fields, bins, usual_of(log, surprise))
+        own = {name: column.take(np.flatnonzero(seen)) for name, column in columns.items()}
+        habits = Habits.learn(own, log.owner[seen])
+        z = pooled(model.encode(log), known)
+        reference = Reference.fit(z, known.user, kinds=("knn",), seed=settings.seed)
+        impostors = Impostors.learn(columns, log.owner, known, reference, settings.seed)
+        made = cls(
+            settings,
+            model,
+            users,
+            log.zone,
+            bins,
+            norms,
+            habits,
+            impostors,
+            reference,
+            (known.end - known.first, known.user),
+            known.start,
+            {},
+            np.zeros(0),
+        )
+        return made._calibrated(made.evidence(log, rest, user).values)
+
+    def _calibrated(self, evidence: Mapping[str, np.ndarray]) -> "Monitor":
+        """Half of the units say how rare each kind of evidence is, the others how rare the rarest kind is.
+
+        The second half is exchangeable with units to come because nothing was fitted to it.
+        """
+        count = len(next(iter(evidence.values())))
+        first = np.random.default_rng(self.settings.seed).permutation(count) < count // 2
+        scale = {name: values[first] for name, values in evidence.items()}
+        p = np.stack([p_values(scale[name], values[~first]) for name, values in evidence.items()], -1)
+        return replace(self, scale=scale, calibration=combined(p, "min"))
+
+    def evidence(self, log: EventLog, units: Units, user: np.ndarray) -> Evidence:
+        """What speaks against units.
+
+        Args:
+          log: whose they are; earlier events of a sequence are the context of later ones.
+          units: of the log.
+          user: `[N]` numbers of the log's sequences.
+        """
+        surprise = surprise_of(self.model, log)
+        columns = habit_columns(log, self.model.fields, self.bins, usual_of(log, surprise))
+        ratios = self.habits.ratios(columns, user[log.owner])
+        excess = self.norms.excess(surprise)
+        events, owner = units.events(), units.owner()
+        z, whose = pooled(self.model.encode(log), units), user[units.user]
+        sums = {"habits": running(ratios[events] @ self.impostors.by_event, owner)}
+        if excess.shape[1]:
+            sums["surprise"] = running(self.norms.together(excess[events]), owner)
+        count = units.end - units.first
+        begins = np.cumsum(count) - count
+        peaks = {name: np.maximum.reduceat(values, begins) for name, values in sums.items()}
+        values = {
+            "identity": self.impostors.score(pooled(ratios, units), self.reference.own(z, whose)),
+            **peaks,
+            "population": self.reference.population(z)[:, 0],
+        }
+        if self.settings.gap is not None or isinstance(self.settings.every, str):
+            values["volume"] = volume(count, whose, self.past)
+        return Evidence(values, sums, z, ratios, excess)
+
+    def score(self, log: EventLog, since: Any = None) -> Scores:
+        """How unusual the units of a log are.
+
+        Args:
+          log: one sequence for each user; users that `fit` did not know are judged as everyone is.
+          since: only units that begin at this moment or later are scored (`numpy.datetime64` or ISO 8601 for dates,
+            else the number of a unit in its sequence); what came before is context. Default: all.
+
+        Raises:
+          InputError: a user twice, other columns than were learned from.
+        """
+        user, units = self.numbers(log), self.units(log, since)
+        found = self.evidence(log, units, user)
+        p, p_value = self.rarity(found.values)
+        return Scores(units, log.users[units.user], found.values, p, p_value, found.running)
+
+    def rarity(self, evidence: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """P-values of each kind of evidence and of all together."""
+        p = {name: p_values(self.scale[name], values) for name, values in evidence.items()}
+        return p, p_values(self.calibration, combined(np.stack(list(p.values()), -1), "min"))
+
+    def thresholds(self, rate: float) -> dict[str, float]:
+        """The evidence of each kind above which a unit is an alarm, whatever the others are; infinite where no evidence
+        of the kind is rare enough."""
+        # An alarm: minus the smallest p-value is above the threshold of the combination.
+        smallest = -threshold(self.calibration, rate)
+        if not 0 < smallest <= 1:
+            return dict.fromkeys(self.scale, np.inf)
+        # Below it, strictly.
+        return {name: threshold(values, np.nextafter(smallest, 0)) for name, values in self.scale.items()}
+
+    def units(self, log: EventLog, since: Any = None) -> Units:
+        """The units of a log, see `score`."""
+        units = units_of(log, self.settings.every, self.settings.gap)
+        if since is None:
+            return units
+        begin = log.moment(since) if isinstance(self.settings.every, str) else int(since)
+        return units.take(units.start >= begin)
+
+    def numbers(self, log: EventLog) -> np.ndarray:
+        """`[N]` the number of each sequence's user; unknown ones have numbers that nobody has."""
+        names, unknown = list(_numbers(log)), len(self.users)
+        return np.array([self.users.get(name, unknown + place) for place, name in enumerate(names)], np.int64)
+
+    def drift(self, log: EventLog, since: Any = None) -> drifts.Drift:
+        """Whether recent units differ from the reference, see `monitor.drift.drift`."""
+        user, units = self.numbers(log), self.units(log, since)
+        z = pooled(self.model.encode(log), units)
+        groups = (self.reference.user, user[units.user])
+        return drifts.drift(self.reference.z, z, groups=groups, seed=self.settings.seed)
+
+
+def _numbers(log: EventLog) -> dict[str, int]:
+    names = [str(name) for name in log.users]
+    numbers = {name: place for place, name in enumerate(names)}
+    if len(numbers) < len(names):
+        raise InputError(
+            f"log: found {len(names)} sequences of {len(numbers)} users, want one each; for sessions set `gap` instead"
+        )
+    return numbers
+
+
+def _late(log: EventLog, units: Units, settings: Settings) -> np.ndarray:
+    """`[U]` bool, the units that calibrate."""
+    if isinstance(settings.every, str):
+        return units.start >= np.quantile(units.start, 1 - settings.calibrate)
+    counts = np.bincount(units.user, minlength=len(log))
+    return units.start >= np.floor(counts * (1 - settings.calibrate))[units.user]
+
+
+def surprise_of(model: EventEmbedder, log: EventLog) -> dict[str, np.ndarray]:
+    """`EventEmbedder.surprise`; nothing for a method that predicts nothing."""
+    return {} if model.method.expect is None else model.surprise(log)
+
+
+def usual_of(log: EventLog, surprise: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Log-probabilities of the actions for everyone."""
+    return -surprise[log.action] if surprise else None
