@@ -80,17 +80,16 @@ class Bins(NamedTuple):
         }
 
 
-def habit_columns(log: EventLog, fields: EventFields, bins: Bins, usual: np.ndarray | None = None) -> dict[str, Column]:
+def habit_columns(log: EventLog, fields: EventFields, bins: Bins) -> dict[str, Column]:
     """The columns by which users are told from each other.
 
     Every column of names; every number by its decile; the hour and the weekday; and the action given the one before.
+    (What a model expects is no stand-in for everyone's shares of the last: it follows the user that it sees.)
 
     Args:
       log: the events.
       fields: vocabularies and the zone of the clocks.
       bins: of the reference.
-      usual: `[E]` log-probabilities of the actions that a model expects for everyone, given what went before; NaN where
-        there is no history.
     """
     sizes = fields.sizes()
     columns = {name: Column(fields.codes(log, name), sizes[name]) for name in sizes}
@@ -104,8 +103,7 @@ def habit_columns(log: EventLog, fields: EventFields, bins: Bins, usual: np.ndar
     before = np.roll(action, 1)
     # 0, which no event has, stands before the first of a sequence.
     before[log.starts[:-1][log.lengths > 0]] = 0
-    following = Column(action, sizes[log.action], before, sizes[log.action])
-    columns["next action"] = following._replace(usual=usual)
+    columns["next action"] = Column(action, sizes[log.action], before, sizes[log.action])
     return columns
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from tsrl.behaviour.embedder import EventEmbedder
 from tsrl.data.events import EventLog
-from tsrl.monitor.evidence import habit_columns, pooled
-from tsrl.monitor.monitor import Evidence, Monitor, Scores, surprise_of, usual_of
+from tsrl.monitor.evidence import pooled
+from tsrl.monitor.monitor import Evidence, Monitor, Scores
 from tsrl.monitor.periods import Units
 
 # Events of a unit that are hidden one at a time: those of the largest contributions.
@@ -85,9 +85,7 @@ def explain(
     order = np.argsort(-parts.sum(1), kind="stable")
     falls = _falls(monitor, alone, own, number, order[:_HIDDEN], found)
     expected = _expected(monitor.model, alone)
-    columns = list(
-        habit_columns(alone, monitor.model.fields, monitor.bins, usual_of(alone, surprise_of(monitor.model, alone)))
-    )
+    columns = list(monitor.habits.sizes)
     codes = monitor.model.fields.codes(alone, alone.action)
     causes = []
     for place in order[:most]:

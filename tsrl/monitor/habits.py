@@ -1,9 +1,12 @@
 """What a user does as a rule: counts of values, shrunk towards everyone's.
 
 How much more usual an event is for everybody than for the user whose it is said to be is a log-likelihood ratio: of the
-hypothesis that somebody else acts against the one that the user does. Own shares are posterior means under a Dirichlet
-prior around everyone's, so that a new user is judged as everyone is; how many events the prior counts is chosen for
-each column by the likelihood of each event of the reference given those before it (prequential, Dawid 1984).
+hypothesis that somebody else acts against the one that the user does. Shares of a user are mixed with everyone's as
+Witten and Bell mix: the more different values a user has had, the likelier is a new one, so that novelty is held
+against nobody who always tries new things, and a user without a past is judged as everyone is. Shares given another
+value fall back on those that are not, a user's on the user's own.
+
+References: Witten, Bell (1991), The Zero-Frequency Problem, IEEE Transactions on Information Theory 37(4), method C.
 """
 
 from collections.abc import Mapping
@@ -14,7 +17,9 @@ import numpy as np
 
 from tsrl.errors import InputError
 
-STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+# Of the number of different values: how much the fallback counts beside what was seen. Witten and Bell have 1. Above 1
+# common values differ less between a user and everyone.
+_FALLBACK = 3.0
 # Added to every count of everyone's, so that what never came is possible.
 _EVERYONE = 0.5
 
@@ -27,22 +32,16 @@ class Column(NamedTuple):
       size: K.
       given: `[E]` ints from 0 on, below `conditions`: the shares are of the events with the same one.
       conditions: how many there are.
-      usual: `[E]` float64, log-probabilities of the values for everyone, from a model that knows more than counts; NaN
-        where it does not know; None: nowhere. Counts stand for it there.
     """
 
     value: np.ndarray
     size: int
     given: np.ndarray | None = None
     conditions: int = 1
-    usual: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> "Column":
         """Some of the events."""
-        given = None if self.given is None else self.given[rows]
-        return self._replace(
-            value=self.value[rows], given=given, usual=None if self.usual is None else self.usual[rows]
-        )
+        return self._replace(value=self.value[rows], given=None if self.given is None else self.given[rows])
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,29 @@ class Counts:
         return Counts(keys, np.bincount(place, np.concatenate([self.counts, other.counts]), len(keys)))
 
 
+class Table(NamedTuple):
+    """Counts of values within groups: of a group and a value, of a group, and of the different values of a group."""
+
+    values: Counts
+    groups: Counts
+    kinds: Counts
+
+    @classmethod
+    def of(cls, values: Counts, size: int) -> "Table":
+        """From the counts of the keys `group * size + value`."""
+        group, place = np.unique(values.keys // size, return_inverse=True)
+        total = np.bincount(place, values.counts, len(group)) if len(group) else np.zeros(0)
+        kinds = np.bincount(place, minlength=len(group)).astype(np.float64) if len(group) else np.zeros(0)
+        return cls(values, Counts(group, total), Counts(group, kinds))
+
+    def shares(self, group: np.ndarray, value: np.ndarray, size: int, otherwise: np.ndarray) -> np.ndarray:
+        """The share of each value in its group, mixed with a fallback `[E]`; all of that for a group without counts."""
+        total, weight = self.groups(group), _FALLBACK * self.kinds(group)
+        known = total > 0
+        mixed = (self.values(group * size + value) + weight * otherwise) / np.where(known, total + weight, 1.0)
+        return np.where(known, mixed, otherwise)
+
+
 @dataclass(frozen=True)
 class Habits:
     """Of every column, how often each value came, for everyone and for each user.
@@ -83,23 +105,20 @@ class Habits:
     Attributes:
       sizes: column -> number of values.
       conditions: column -> number of conditions.
-      strength: column -> events that everyone's shares count beside a user's own.
-      everyone: column -> two `Counts`: by condition and value, and by condition.
-      own: column -> two `Counts`: by user, condition and value, and by user and condition.
+      tables: column -> four `Table`s: everyone's values; everyone's given the condition; each user's; each user's given
+        the condition. Those with a condition are the ones without where there is none.
     """
 
     sizes: Mapping[str, int]
     conditions: Mapping[str, int]
-    strength: Mapping[str, float]
-    everyone: Mapping[str, tuple[Counts, Counts]]
-    own: Mapping[str, tuple[Counts, Counts]]
+    tables: Mapping[str, tuple[Table, Table, Table, Table]]
 
     @classmethod
     def learn(cls, columns: Mapping[str, Column], user: np.ndarray) -> "Habits":
         """Learns from reference events.
 
         Args:
-          columns: of the events, those of a user in the order of time.
+          columns: of the events.
           user: `[E]` ints from 0 on.
 
         Raises:
@@ -107,18 +126,16 @@ class Habits:
         """
         if not len(user):
             raise InputError("log: found no reference events, want some to learn habits from")
-        strength, everyone, own = {}, {}, {}
-        for name, column in columns.items():
-            keys = _keys(name, column, user)
-            everyone[name] = (Counts.of(keys.value), Counts.of(keys.given))
-            own[name] = (Counts.of(keys.own_value), Counts.of(keys.own_given))
-            usual = _usual(column, keys, everyone[name])
-            before, before_given = _earlier(keys.own_value), _earlier(keys.own_given)
-            # The first strength of equally likely ones is the weakest: little history is believed at once.
-            likelihoods = [_log_own(before, before_given, usual, value).mean() for value in STRENGTHS]
-            strength[name] = STRENGTHS[int(np.argmax(likelihoods))]
         sizes = {name: column.size for name, column in columns.items()}
-        return cls(sizes, {name: column.conditions for name, column in columns.items()}, strength, everyone, own)
+        conditions = {name: column.conditions for name, column in columns.items()}
+        tables = {
+            name: _tables(
+                tuple(Counts.of(group * column.size + column.value) for group in _groups(name, column, user)),
+                column.size,
+            )
+            for name, column in columns.items()
+        }
+        return cls(sizes, conditions, tables)
 
     def ratios(self, columns: Mapping[str, Column], user: np.ndarray) -> np.ndarray:
         """How much more usual each event is for everyone than for its user.
@@ -137,98 +154,75 @@ class Habits:
             raise InputError(f"columns: found {', '.join(columns)}, want {', '.join(self.sizes)} of the sizes learned")
         made = []
         for name, column in columns.items():
-            keys = _keys(name, column, user)
-            usual = _usual(column, keys, self.everyone[name])
-            value, given = self.own[name]
-            made.append(usual - _log_own(value(keys.own_value), given(keys.own_given), usual, self.strength[name]))
+            value = np.asarray(column.value, np.int64)
+            usual, own = self._shares(name, value, _groups(name, column, user))
+            made.append(np.log(usual) - np.log(own))
         return np.stack(made, -1)
 
+    def _shares(self, name: str, value: np.ndarray, groups: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Everyone's and the user's shares of values."""
+        size = self.sizes[name]
+        every, every_given, own, own_given = self.tables[name]
+        total = every.groups(groups[0])
+        usual = (every.values(groups[0] * size + value) + _EVERYONE) / (total + _EVERYONE * size)
+        self_share = own.shares(groups[2], value, size, usual)
+        if self.conditions[name] == 1:
+            return usual, self_share
+        usual_given = every_given.shares(groups[1], value, size, usual)
+        return usual_given, own_given.shares(groups[3], value, size, self_share)
+
     def update(self, columns: Mapping[str, Column], user: np.ndarray) -> "Habits":
-        """Habits that know further events too; the strengths stay."""
-        everyone, own = dict(self.everyone), dict(self.own)
+        """Habits that know further events too."""
+        tables = {}
         for name, column in columns.items():
-            keys = _keys(name, column, user)
-            everyone[name] = (
-                everyone[name][0].plus(Counts.of(keys.value)),
-                everyone[name][1].plus(Counts.of(keys.given)),
-            )
-            own[name] = (own[name][0].plus(Counts.of(keys.own_value)), own[name][1].plus(Counts.of(keys.own_given)))
-        return Habits(self.sizes, self.conditions, self.strength, everyone, own)
+            new = (Counts.of(group * column.size + column.value) for group in _groups(name, column, user))
+            both = tuple(table.values.plus(counts) for table, counts in zip(self.tables[name], new, strict=True))
+            tables[name] = _tables(both, column.size)
+        return Habits(self.sizes, self.conditions, tables)
 
     def own_shares(self, name: str, user: int, given: int = 0) -> np.ndarray:
-        """A user's shares of all values of a column, `[K]`, everyone's counted in."""
-        size, conditions = self.sizes[name], self.conditions[name]
-        values = np.arange(size)
-        everyone, total = self.everyone[name]
-        usual = (everyone(given * size + values) + _EVERYONE) / (total(np.array([given])) + _EVERYONE * size)
-        own, own_total = self.own[name]
-        at = user * conditions + given
-        strength = self.strength[name]
-        return (own(at * size + values) + strength * usual) / (own_total(np.array([at])) + strength)
+        """A user's shares of all values of a column, `[K]`, everyone's mixed in."""
+        value = np.arange(self.sizes[name])
+        column = Column(value, self.sizes[name], np.full(len(value), given), self.conditions[name])
+        return self._shares(name, value, _groups(name, column, np.full(len(value), user)))[1]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `restore` takes, beside `settings`."""
         made = {}
         for place, name in enumerate(self.sizes):
-            tables = (*self.everyone[name], *self.own[name])
-            for number, table in enumerate(tables):
-                made[f"habits_{place}_{number}_keys"] = table.keys
-                made[f"habits_{place}_{number}_counts"] = table.counts
+            for number, table in enumerate(self.tables[name]):
+                made[f"habits_{place}_{number}_keys"] = table.values.keys
+                made[f"habits_{place}_{number}_counts"] = table.values.counts
         return made
 
-    def settings(self) -> dict[str, dict[str, float]]:
+    def settings(self) -> dict[str, dict[str, int]]:
         """JSON values."""
-        return {name: dict(getattr(self, name)) for name in ("sizes", "conditions", "strength")}
+        return {"sizes": dict(self.sizes), "conditions": dict(self.conditions)}
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Mapping[str, float]]) -> "Habits":
+    def restore(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Mapping[str, int]]) -> "Habits":
         """From `arrays` and `settings`."""
-        everyone, own = {}, {}
-        for place, name in enumerate(settings["sizes"]):
-            tables = [
+        tables = {}
+        for place, (name, size) in enumerate(settings["sizes"].items()):
+            held = tuple(
                 Counts(arrays[f"habits_{place}_{number}_keys"], arrays[f"habits_{place}_{number}_counts"])
                 for number in range(4)
-            ]
-            everyone[name], own[name] = (tables[0], tables[1]), (tables[2], tables[3])
-        sizes, conditions = ({n: int(v) for n, v in settings[key].items()} for key in ("sizes", "conditions"))
-        return cls(sizes, conditions, dict(settings["strength"]), everyone, own)
+            )
+            tables[name] = _tables(held, size)
+        return cls(dict(settings["sizes"]), dict(settings["conditions"]), tables)
 
 
-class _Keys(NamedTuple):
-    value: np.ndarray
-    given: np.ndarray
-    own_value: np.ndarray
-    own_given: np.ndarray
+def _tables(counts: tuple[Counts, ...], size: int) -> tuple[Table, Table, Table, Table]:
+    first, second, third, fourth = (Table.of(one, size) for one in counts)
+    return first, second, third, fourth
 
 
-def _keys(name: str, column: Column, user: np.ndarray) -> _Keys:
-    value, given = np.asarray(column.value, np.int64), column.given
-    given = np.zeros(len(value), np.int64) if given is None else np.asarray(given, np.int64)
-    for what, codes, size in (("values", value, column.size), ("conditions", given, column.conditions)):
+def _groups(name: str, column: Column, user: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The group of each event in each of the four tables."""
+    given, user = column.given, np.asarray(user, np.int64)
+    none = np.zeros(len(column.value), np.int64)
+    given = none if given is None else np.asarray(given, np.int64)
+    for what, codes, size in (("values", column.value, column.size), ("conditions", given, column.conditions)):
         if len(codes) and not 0 <= codes.min() <= codes.max() < size:
             raise InputError(f"{name}: found {what} {codes.min()} to {codes.max()}, want 0 to {size - 1}")
-    own_given = np.asarray(user, np.int64) * column.conditions + given
-    return _Keys(given * column.size + value, given, own_given * column.size + value, own_given)
-
-
-def _usual(column: Column, keys: _Keys, everyone: tuple[Counts, Counts]) -> np.ndarray:
-    """Log-probabilities of the values for everyone, `[E]`."""
-    share = (everyone[0](keys.value) + _EVERYONE) / (everyone[1](keys.given) + _EVERYONE * column.size)
-    counted = np.log(share)
-    return counted if column.usual is None else np.where(np.isnan(column.usual), counted, column.usual)
-
-
-def _log_own(count: np.ndarray, total: np.ndarray, usual: np.ndarray, strength: float) -> np.ndarray:
-    """Log-probabilities of the values for their users, `[E]`."""
-    return np.log((count + strength * np.exp(usual)) / (total + strength))
-
-
-def _earlier(keys: np.ndarray) -> np.ndarray:
-    """How often each key came before, `[E]`."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(keys) else np.zeros(0, np.int64)
-    lengths = np.diff(np.append(begins, len(keys)))
-    made = np.empty(len(keys))
-    made[order] = np.arange(len(keys)) - np.repeat(begins, lengths)
-    return made
+    return none, given, user, user * column.conditions + given

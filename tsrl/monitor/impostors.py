@@ -11,7 +11,7 @@ from tsrl.monitor.periods import Units
 from tsrl.monitor.reference import Reference
 
 # Units that the weights are learned from; more hardly change them.
-_MOST = 20_000
+_MOST = 5_000
 # Impostors of each unit.
 _EACH = 3
 
@@ -64,15 +64,17 @@ class Impostors:
         chosen = random.permutation(np.flatnonzero(later))[:_MOST]
         judged = units.take(chosen)
         events, owner = judged.events(), judged.owner()
+        judged = Units(judged.user, *_side_by_side(judged), judged.start)
         own = {name: column.take(events) for name, column in columns.items()}
-        whole = Units(judged.user, *_side_by_side(judged), judged.start)
-        rows = [_features(habits, own, judged.user[owner], whole, reference.own_leave_out()[chosen])]
-        for _ in range(_EACH):
-            posed = _another(random, others, judged.user)
-            distance = reference.own(reference.z[chosen], posed)
-            rows.append(_features(habits, own, posed[owner], whole, distance))
-        x = np.concatenate(rows)
-        label = np.arange(len(x)) >= len(chosen)
+        posed = [judged.user, *(_another(random, others, judged.user) for _ in range(_EACH))]
+        label = np.arange(len(posed) * len(chosen)) >= len(chosen)
+
+        ratios = np.concatenate([pooled(habits.ratios(own, whom[owner]), judged) for whom in posed])
+        distance = [
+            reference.own_leave_out()[chosen],
+            *(reference.own(reference.z[chosen], whom) for whom in posed[1:]),
+        ]
+        x = np.hstack([ratios, np.log(np.concatenate(distance) + 1e-9)[:, None]])
         mean, std = x.mean(0), np.maximum(x.std(0), 1e-9)
         fitted = LogisticRegression(class_weight="balanced", C=1.0, max_iter=1000).fit((x - mean) / std, label)
         return cls(mean, std, fitted.coef_[0], float(fitted.intercept_[0]))
@@ -93,13 +95,6 @@ class Impostors:
         """
         x = np.concatenate([ratios, np.log(distance + 1e-9)[:, None]], -1)
         return np.asarray((x - self.mean) / self.std @ self.weight + self.bias)
-
-
-def _features(
-    habits: Habits, columns: Mapping[str, Column], user: np.ndarray, whole: Units, distance: np.ndarray
-) -> np.ndarray:
-    ratios = habits.ratios(columns, user)
-    return np.concatenate([pooled(ratios, whole), np.log(distance + 1e-9)[:, None]], -1)
 
 
 def _side_by_side(units: Units) -> tuple[np.ndarray, np.ndarray]:

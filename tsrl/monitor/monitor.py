@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tsrl.behaviour import EventEmbedder, pretrain_events
-from tsrl.data.events import EventLog
+from tsrl.data.events import EventFields, EventLog
 from tsrl.errors import InputError
 from tsrl.monitor import drift as drifts
 from tsrl.monitor.conformal import combined, discoveries, p_values, threshold
@@ -158,11 +158,13 @@ class Monitor:
         seen[known.events()] = True
         reference_log = log.keep(seen)
         if model is None:
+            # A rare value says much about whose it is.
+            training = {"fields": EventFields.learn(reference_log, min_count=1), **training}
             model = pretrain_events(reference_log, seed=settings.seed, **training)
         bins, user = Bins.of(reference_log), np.arange(len(log))
         surprise = surprise_of(model, log)
         norms = Norms.of({name: values[seen] for name, values in surprise.items()})
-        columns = habit_columns(log, model.fields, bins, usual_of(log, surprise))
+        columns = habit_columns(log, model.fields, bins)
         own = {name: column.take(np.flatnonzero(seen)) for name, column in columns.items()}
         habits = Habits.learn(own, log.owner[seen])
         z = pooled(model.encode(log), known)
@@ -205,7 +207,7 @@ class Monitor:
           user: `[N]` numbers of the log's sequences.
         """
         surprise = surprise_of(self.model, log)
-        columns = habit_columns(log, self.model.fields, self.bins, usual_of(log, surprise))
+        columns = habit_columns(log, self.model.fields, self.bins)
         ratios = self.habits.ratios(columns, user[log.owner])
         excess = self.norms.excess(surprise)
         events, owner = units.events(), units.owner()
@@ -269,6 +271,42 @@ class Monitor:
         names, unknown = list(_numbers(log)), len(self.users)
         return np.array([self.users.get(name, unknown + place) for place, name in enumerate(names)], np.int64)
 
+    def update(self, log: EventLog, since: Any = None, rate: float = 0.01) -> "Monitor":
+        """A monitor that knows later units too, of known and of new users.
+
+        Units that are alarms are left out. Histories of users and the neighbours of embeddings grow; the model, what
+        calibrates and the weights of evidence stay: of users with a longer past a smaller share than asked for will be
+        alarms. After a drift of the population fit a new one.
+
+        Args:
+          log: see `score`; it may hold what calibrated, from which nothing was learned until now.
+          since: see `score`.
+          rate: of alarms among regular units.
+
+        Raises:
+          InputError: as `score`.
+        """
+        user, units = self.numbers(log), self.units(log, since)
+        found = self.evidence(log, units, user)
+        regular = self.rarity(found.values)[1] > rate
+        kept = units.take(regular)
+        events = kept.events()
+        columns = habit_columns(log, self.model.fields, self.bins)
+        own = {name: column.take(events) for name, column in columns.items()}
+        names = [*self.users, *(str(log.users[place]) for place in np.flatnonzero(user >= len(self.users)))]
+        # Unknown users are numbered by their place in the log: here by the order in which they join.
+        number = {name: place for place, name in enumerate(names)}
+        joined = np.array([number[str(name)] for name in log.users], np.int64)
+        whose = joined[kept.user]
+        return replace(
+            self,
+            users=number,
+            habits=self.habits.update(own, joined[log.owner[events]]),
+            reference=self.reference.update(found.z[regular], whose),
+            past=(np.append(self.past[0], kept.end - kept.first), np.append(self.past[1], whose)),
+            labels=np.append(self.labels, kept.start),
+        )
+
     def drift(self, log: EventLog, since: Any = None) -> drifts.Drift:
         """Whether recent units differ from the reference, see `monitor.drift.drift`."""
         user, units = self.numbers(log), self.units(log, since)
@@ -298,8 +336,3 @@ def _late(log: EventLog, units: Units, settings: Settings) -> np.ndarray:
 def surprise_of(model: EventEmbedder, log: EventLog) -> dict[str, np.ndarray]:
     """`EventEmbedder.surprise`; nothing for a method that predicts nothing."""
     return {} if model.method.expect is None else model.surprise(log)
-
-
-def usual_of(log: EventLog, surprise: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """Log-probabilities of the actions for everyone."""
-    return -surprise[log.action] if surprise else None

@@ -189,10 +189,7 @@ class MonitorStream:
     def _steps(self, log: EventLog, user: str, surprise: dict[str, np.ndarray]) -> np.ndarray:
         """What the last event adds to each sum."""
         monitor, names = self.monitor, self._sums()
-        usual = None
-        if surprise:
-            usual = np.append(np.full(log.events - 1, np.nan), -surprise[log.action])
-        columns = habit_columns(log, monitor.model.fields, monitor.bins, usual)
+        columns = habit_columns(log, monitor.model.fields, monitor.bins)
         last = {name: column.take(np.array([log.events - 1])) for name, column in columns.items()}
         number = monitor.users.get(user, len(monitor.users))
         steps = [float((monitor.habits.ratios(last, np.array([number])) @ monitor.impostors.by_event)[0])]
