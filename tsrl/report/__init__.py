@@ -1,5 +1,6 @@
 """What runs leave for a reader: tables, HTML pages, the comparison of data sets, and published numbers beside ours."""
 
+from tsrl.report.behaviour import behaviour_page
 from tsrl.report.comparison import comparison_tables, score_matrix, write_comparison
 from tsrl.report.page import write_page
 from tsrl.report.published import published_rows
@@ -7,6 +8,7 @@ from tsrl.report.schema import check_report, read_report
 from tsrl.report.table import results_tables
 
 __all__ = [
+    "behaviour_page",
     "check_report",
     "comparison_tables",
     "published_rows",

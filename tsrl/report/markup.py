@@ -16,16 +16,17 @@ _PLOT = {
 }
 
 
-def document(title: str, body: str, script: str = "") -> str:
+def document(title: str, body: str, script: str = "", style: str = "") -> str:
     """A whole page.
 
     Args:
       title: unescaped.
       body: HTML.
       script: JavaScript that the body needs, such as plotly's.
+      style: CSS besides that of all pages.
     """
     template = (importlib.resources.files(__package__) / "page.html").read_text(encoding="utf-8")
-    return string.Template(template).substitute(title=html.escape(title), body=body, script=script)
+    return string.Template(template).substitute(title=html.escape(title), body=body, script=script, style=style)
 
 
 def section(title: str, *parts: str) -> str:
