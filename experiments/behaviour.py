@@ -15,7 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import behaviour_parts as parts
+from behaviour_parts import histories, monitored
+from behaviour_parts.asked import Asked
 from rich.console import Console
 from rich.table import Table
 
@@ -23,11 +24,11 @@ from tsrl.errors import InputError
 from tsrl.experiment import hardware, nan_as_null, versions
 
 TASKS = {
-    "stackoverflow": parts.stackoverflow,
-    "bpic2012": parts.bpic2012,
-    "cdnow": parts.cdnow,
-    "unix": parts.unix,
-    "simulator": parts.simulator,
+    "stackoverflow": histories.stackoverflow,
+    "bpic2012": histories.bpic2012,
+    "cdnow": histories.cdnow,
+    "unix": monitored.unix,
+    "simulator": monitored.simulator,
 }
 
 
@@ -42,7 +43,7 @@ def main(args: Sequence[str] | None = None, program: str | None = None) -> None:
     asked = parser.parse_args(args)
     began = time.perf_counter()
     try:
-        rows, notes = TASKS[asked.task](parts.Asked(asked.data_dir, asked.steps, asked.seed))
+        rows, notes = TASKS[asked.task](Asked(asked.data_dir, asked.steps, asked.seed))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

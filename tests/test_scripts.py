@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[1] / "experiments"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
 # They train several models and have flags and tests of their own (`test_pair_construction.py`,
 # `test_tpu_check.py`).
-COMPARISONS = {"pair_construction", "tpu_check"}
+COMPARISONS = {"behaviour", "pair_construction", "tpu_check"}
 # The shapes of training sets: a long series with and without a calendar, and many short ones.
 SHAPES = {"ETTh1": (1, 1500, 14), "BasicMotions": (40, 100, 6)}
 

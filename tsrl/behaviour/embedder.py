@@ -26,7 +26,7 @@ _SHORTEST = 16
 def event_front(encoder: nn.Module, fields: EventFields) -> EventFront:
     """The front of an encoder for events with these fields."""
     sizes = tuple(fields.sizes().items())
-    return EventFront(encoder.width, sizes, "numbers" if fields.width() else "", parent=None)  # type: ignore[attr-defined]
+    return EventFront(encoder.width, sizes, "numbers" if fields.width() else "", parent=None)
 
 
 class EventEmbedder:

@@ -2,11 +2,13 @@
 
 from tsrl.monitor.explain import Cause, Explanation, explain
 from tsrl.monitor.folder import load, save
-from tsrl.monitor.monitor import Monitor, Scores, Settings
+from tsrl.monitor.monitor import Monitor
+from tsrl.monitor.scores import Evidence, Scores, Settings
 from tsrl.monitor.stream import MonitorStream, Verdict
 
 __all__ = [
     "Cause",
+    "Evidence",
     "Explanation",
     "Monitor",
     "MonitorStream",

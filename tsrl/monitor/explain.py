@@ -7,8 +7,9 @@ import numpy as np
 from tsrl.behaviour.embedder import EventEmbedder
 from tsrl.data.events import EventLog
 from tsrl.monitor.evidence import pooled
-from tsrl.monitor.monitor import Evidence, Monitor, Scores
+from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.periods import Units
+from tsrl.monitor.scores import Evidence, Scores
 
 # Events of a unit that are hidden one at a time: those of the largest contributions.
 _HIDDEN = 64

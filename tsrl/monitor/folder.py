@@ -15,8 +15,9 @@ from tsrl.files import write_whole
 from tsrl.monitor.evidence import Bins, Norms
 from tsrl.monitor.habits import Habits
 from tsrl.monitor.impostors import Impostors
-from tsrl.monitor.monitor import Monitor, Settings
+from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.reference import Reference
+from tsrl.monitor.scores import Settings
 
 FORMAT = 1
 
@@ -84,7 +85,8 @@ def load(folder: Path | str) -> Monitor:
     wrong = sorted(name for name in {*found, *record["sha256"]} if found.get(name) != record["sha256"].get(name))
     if wrong:
         raise InputError(
-            f"folder: found {folder / wrong[0]} changed, added or removed since the monitor was saved, want it as it was"
+            f"folder: found {folder / wrong[0]} changed, added or removed since the monitor was saved, want it as it "
+            "was"
         )
     with np.load(folder / "state.npz", allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}

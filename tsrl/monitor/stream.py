@@ -1,4 +1,4 @@
-"""Events judged as they arrive: the sums that a monitor keeps of each user, and an alarm when one passes its threshold."""
+"""Events judged as they arrive: what a monitor adds up for each user, and an alarm when a sum passes its threshold."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -39,7 +39,7 @@ class Kept(NamedTuple):
       fields: column -> `[context, ...]` model inputs of the last events, from the left.
       seen: events so far.
       unit: of the last event.
-      count: events of that unit.
+      in_unit: events of that unit so far.
       running: `[sums]` after it.
       expected: field -> `[K]` what the model expects next; empty without such a model.
     """
@@ -49,7 +49,7 @@ class Kept(NamedTuple):
     fields: dict[str, np.ndarray]
     seen: int
     unit: int
-    count: int
+    in_unit: int
     running: np.ndarray
     expected: dict[str, np.ndarray]
 
@@ -82,7 +82,8 @@ class MonitorStream:
 
         Args:
           event: "user" and "time" (`numpy.datetime64` or ISO 8601 in the zone of the fitted log, or a number where its
-            times are numbers), and a value for every other column of the fitted log; None = missing, not for the action.
+            times are numbers), and a value for every other column of the fitted log; None = missing, but for the
+            action.
 
         Raises:
           InputError: a column that is missing, a value of another kind. Nothing has changed.
@@ -107,7 +108,7 @@ class MonitorStream:
             fields,
             seen,
             unit,
-            1 if fresh or kept is None else kept.count + 1,
+            1 if fresh or kept is None else kept.in_unit + 1,
             running,
             self._expect(fields, seen),
         )
@@ -139,18 +140,24 @@ class MonitorStream:
             values = np.array([str(event[name])] if given else [""])
             names[name] = Names(np.array([0 if given else -1], np.int32), values)
         try:
-            values = {name: np.array([np.nan if event[name] is None else float(event[name])]) for name in numbers}
+            amounts = {name: np.array([np.nan if event[name] is None else float(event[name])]) for name in numbers}
         except (TypeError, ValueError) as error:
             raise InputError(f"event: found {dict(event)!r}, want a number or None for each of {numbers}") from error
         log = EventLog(
-            np.array([str(event["user"])]), np.array([0, 1]), None, names, values, fields.calendar, self.monitor.zone
+            np.array([str(event["user"])]),
+            np.array([0, 1]),
+            None,
+            names,
+            amounts,
+            fields.calendar,
+            self.monitor.zone,
         )
         if not timed:
             return log
         time = log.moment(event["time"])
         if not np.isfinite(time) or (fields.calendar and np.isnat(np.datetime64(int(time), "us"))):
             raise InputError(f"event: found time {event['time']!r}, want a moment")
-        return EventLog(log.users, log.starts, np.array([time]), names, values, fields.calendar, self.monitor.zone)
+        return EventLog(log.users, log.starts, np.array([time]), names, amounts, fields.calendar, self.monitor.zone)
 
     def _unit(self, log: EventLog, kept: Kept | None) -> tuple[int, bool]:
         """The unit of the last event, and whether it is its first."""
@@ -164,7 +171,7 @@ class MonitorStream:
         if settings.gap is not None:
             fresh = bool(log.since_previous()[-1] > settings.gap)
         else:
-            fresh = kept.count >= int(settings.every or 1)
+            fresh = kept.in_unit >= int(settings.every or 1)
         return kept.unit + fresh, fresh
 
     def _surprise(self, log: EventLog, kept: Kept | None) -> dict[str, np.ndarray]:

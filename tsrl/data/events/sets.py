@@ -13,7 +13,7 @@ from tsrl.errors import InputError
 # Of BPI Challenge 2012: a case is decided by the first of these events.
 _OUTCOMES = {"A_APPROVED": 0, "A_DECLINED": 1, "A_CANCELLED": 2}
 OUTCOMES = ("approved", "declined", "cancelled")
-# What is said of an application once it is approved, at the same moment; and of its offers, by which the case is decided.
+# What is said of an application once it is approved, at the same moment; and of its offers, by which it is decided.
 _AFTER = ("A_REGISTERED", "A_ACTIVATED", "O_ACCEPTED", "O_DECLINED")
 
 
@@ -72,7 +72,7 @@ def unix_masquerade(data_dir: str | Path | None = None) -> Masquerade:
 def stackoverflow(data_dir: str | Path | None = None) -> Badges:
     """The badges of StackOverflow: `type`, `time`, `length`, `in_test_fold`, `badges`.
 
-    References: Du, Dai, Trivedi, Upadhyay, Gomez-Rodriguez, Song (2016), Recurrent Marked Temporal Point Processes, KDD.
+    References: Du et al. (2016), Recurrent Marked Temporal Point Processes, KDD.
     """
     arrays = _arrays("StackOverflow", data_dir, ("type", "time", "length", "in_test_fold", "badges"))
     user = np.repeat(np.arange(len(arrays["length"])), arrays["length"])

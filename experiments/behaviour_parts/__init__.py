@@ -1,0 +1,1 @@
+"""The tasks of `behaviour`: data, splits, models, controls, scores."""

@@ -1,0 +1,77 @@
+"""What a monitor is asked and what it says."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tsrl.monitor.conformal import discoveries
+from tsrl.monitor.periods import Period, Units
+
+EVIDENCE = ("identity", "habits", "surprise", "population", "volume")
+# Sums that grow while a unit lasts, so that an alarm can be raised before its end.
+RUNNING = ("habits", "surprise")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a monitor is made.
+
+    Attributes:
+      every: see `periods.units_of`.
+      gap: see `periods.units_of`.
+      calibrate: share of the units, the latest of the time or of each user, that say what scores are usual.
+      seed: of all draws.
+    """
+
+    every: Period | int | None = "week"
+    gap: float | None = None
+    calibrate: float = 1 / 3
+    seed: int = 0
+
+
+class Scores(NamedTuple):
+    """How unusual units are.
+
+    Attributes:
+      units: which events they are of.
+      user: `[U]` their users' names.
+      evidence: name of `EVIDENCE` -> `[U]`, high = unusual; none of those that the log has no columns for.
+      p: name -> `[U]` how rare such evidence is by itself, of units that calibrated it.
+      p_value: `[U]` of all evidence together: of regular units a share `rate` has at most `rate`.
+      running: name of `RUNNING` -> `[E']` of the units' events, one unit after another.
+    """
+
+    units: Units
+    user: np.ndarray
+    evidence: dict[str, np.ndarray]
+    p: dict[str, np.ndarray]
+    p_value: np.ndarray
+    running: dict[str, np.ndarray]
+
+    def alarms(self, rate: float) -> np.ndarray:
+        """`[U]` bool: of regular units a share `rate` is expected to be among them."""
+        return self.p_value <= rate
+
+    def discoveries(self, rate: float) -> np.ndarray:
+        """`[U]` bool: of these a share of at most `rate` is expected to be regular (Benjamini and Hochberg)."""
+        return discoveries(self.p_value, rate)
+
+
+class Evidence(NamedTuple):
+    """Evidence of units before it is calibrated, and what it was made of.
+
+    Attributes:
+      values: name -> `[U]`.
+      running: name -> `[E']`.
+      z: `[U, D]` the units' embeddings.
+      ratios: `[E, columns]`, see `Habits.ratios`, of all events of the log.
+      surprise: `[E, columns]` in standard deviations of the reference, of all events of the log; no columns without a
+        model that predicts.
+    """
+
+    values: dict[str, np.ndarray]
+    running: dict[str, np.ndarray]
+    z: np.ndarray
+    ratios: np.ndarray
+    surprise: np.ndarray
