@@ -70,13 +70,13 @@ def unix_masquerade(data_dir: str | Path | None = None) -> Masquerade:
 
 
 def stackoverflow(data_dir: str | Path | None = None) -> Badges:
-    """The badges of StackOverflow: `type`, `time`, `length`, `in_test_fold`, `badges`.
+    """The badges of StackOverflow: `type` (from 1 up), `time`, `length`, `in_test_fold`, `badges`.
 
     References: Du et al. (2016), Recurrent Marked Temporal Point Processes, KDD.
     """
     arrays = _arrays("StackOverflow", data_dir, ("type", "time", "length", "in_test_fold", "badges"))
     user = np.repeat(np.arange(len(arrays["length"])), arrays["length"])
-    columns = {"user": user, "time": arrays["time"], "action": arrays["badges"][arrays["type"]]}
+    columns = {"user": user, "time": arrays["time"], "action": arrays["badges"][arrays["type"] - 1]}
     return Badges(read_events(columns), arrays["in_test_fold"])
 
 
