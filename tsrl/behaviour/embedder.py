@@ -49,7 +49,9 @@ class EventEmbedder:
     ):
         check_whole("context", context, 2)
         self.options, self.encoder, self.fields = method, encoder, fields
-        self.params, self.aux, self.context = params, aux, context
+        self.context = context
+        # Weights that stay on the host would be sent again with every call.
+        self.params, self.aux = jax.tree.map(jnp.asarray, (params, aux))
         self.method = method.build(encoder, None, event_front(encoder, fields))
 
     def __repr__(self) -> str:
@@ -118,6 +120,24 @@ class EventEmbedder:
         found = self._of_stretches(_at_last(function), columns, log.starts[1:] - count, count)
         found[log.lengths == 0] = -np.log(found.shape[1])
         return found
+
+    def expect_next(self, fields: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+        """What is expected after the last of a few events, for one sequence whose inputs are at hand.
+
+        Args:
+          fields: column -> `[T, ...]`, see `event_columns`; one compiled program for each T.
+          count: events from the left, 1 to T; what is after them does not matter.
+
+        Returns:
+          Column -> `[K]` float32, see `Method.expect`.
+
+        Raises:
+          InputError: a method that predicts nothing.
+        """
+        self._need_expect()
+        mask = np.arange(len(next(iter(fields.values())))) < count
+        made = _expect_next(self.method, self.params, self.aux, {name: one[None] for name, one in fields.items()}, mask)
+        return {name: np.asarray(values) for name, values in made.items()}
 
     def _need_expect(self) -> None:
         if self.method.expect is None:
@@ -218,6 +238,13 @@ def load(folder: Path | str) -> EventEmbedder:
 @partial(jax.jit, static_argnames="function")
 def _apply(function: Function, params: Params, aux: Aux, batch: Batch) -> Array:
     return function(params, aux, batch)
+
+
+@partial(jax.jit, static_argnames="method")
+def _expect_next(method: Method, params: Params, aux: Aux, fields: dict[str, Array], mask: Array) -> dict[str, Array]:
+    assert method.expect is not None
+    made = method.expect(params, aux, as_batch(fields, mask=mask[None]))
+    return {name: values[0, mask.sum() - 1] for name, values in made.items()}
 
 
 # One object for each method, so that it is compiled once.

@@ -1,11 +1,8 @@
 """Events judged as they arrive: what a monitor adds up for each user, and an alarm when a sum passes its threshold."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from tsrl.data.events import EventLog, event_columns
@@ -14,7 +11,6 @@ from tsrl.errors import InputError
 from tsrl.monitor.evidence import habit_columns
 from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.periods import period_of
-from tsrl.types import Array, Aux, Method, Params, as_batch
 
 
 class Verdict(NamedTuple):
@@ -73,8 +69,6 @@ class MonitorStream:
             raise InputError(f"rate: found {rate}, want a share between 0 and 1")
         self.monitor, self.rate = monitor, rate
         self.thresholds = monitor.thresholds(rate)
-        model = monitor.model
-        self._params, self._aux = (jax.tree.map(jnp.asarray, part) for part in (model.params, model.aux))
         self.users: dict[str, Kept] = {}
 
     def push(self, event: Mapping[str, Any]) -> Verdict:
@@ -219,18 +213,7 @@ class MonitorStream:
 
     def _expect(self, fields: dict[str, np.ndarray], seen: int) -> dict[str, np.ndarray]:
         model = self.monitor.model
-        if model.method.expect is None:
-            return {}
-        last = min(seen, model.context) - 1
-        made = _expected(model.method, self._params, self._aux, {name: one[None] for name, one in fields.items()}, last)
-        return {name: np.asarray(values) for name, values in made.items()}
-
-
-@partial(jax.jit, static_argnames="method")
-def _expected(method: Method, params: Params, aux: Aux, fields: dict[str, Array], last: int) -> dict[str, Array]:
-    assert method.expect is not None
-    mask = jnp.arange(next(iter(fields.values())).shape[1])[None] <= last
-    return {name: values[0, last] for name, values in method.expect(params, aux, as_batch(fields, mask=mask)).items()}
+        return {} if model.method.expect is None else model.expect_next(fields, min(seen, model.context))
 
 
 def _joined(before: EventLog, after: EventLog) -> EventLog:

@@ -193,6 +193,11 @@ class EventLog:
         return self.time
 
     def moment(self, moment: Any) -> Any:
+        """A moment as the log's times are: of dates int64 microseconds since 1970, else a float.
+
+        Raises:
+          InputError: it is neither `numpy.datetime64`, ISO 8601 nor a number.
+        """
         try:
             if self.calendar:
                 return np.datetime64(moment, "us").astype(np.int64)
