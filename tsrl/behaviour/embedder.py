@@ -1,23 +1,21 @@
 """A trained model of events as users hold it: representations, surprise, what comes next, save and load."""
 
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
+from tsrl.behaviour.functions import Function, apply, at_last, encoded, expect_next, expected, side_by_side, surprised
 from tsrl.config import Options, model_from_json, model_json
 from tsrl.data.events import EventFields, EventLog, event_columns, stretches
 from tsrl.encoders import EventFront
 from tsrl.errors import InputError, check_whole
 from tsrl.model_files import read_config, read_model, save_model
-from tsrl.types import Array, Aux, Batch, Method, Params, as_batch
+from tsrl.types import Aux, Params, as_batch
 
-Function = Callable[[Params, Aux, Batch], Array]
 # Events of one call, filling included; more are no faster an event.
 _AT_ONCE = 2**15
 _SHORTEST = 16
@@ -64,7 +62,7 @@ class EventEmbedder:
         Raises:
           InputError: a log with other columns than were trained on.
         """
-        return self._of_events(_encoded(self.method), log)
+        return self._of_events(encoded(self.method), log)
 
     def embed(self, log: EventLog, most: int = 1024) -> np.ndarray:
         """One representation per sequence, `[N, D]` float32, as the method makes it; zeros for one without events.
@@ -92,10 +90,21 @@ class EventEmbedder:
           InputError: a method that predicts nothing; a log with other columns than were trained on.
         """
         self._need_expect()
+        return self._surprise(self._of_events(self._surprising(), log), log)
+
+    def represent(self, log: EventLog) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """`encode` and `surprise` in one pass; no surprise of a method that predicts nothing."""
+        if self.method.expect is None:
+            return self.encode(log), {}
+        found = self._of_events(side_by_side(encoded(self.method), self._surprising()), log)
+        count = len(self.fields.vocabularies) + len(self.fields.scales) + self.fields.calendar
+        return found[:, :-count], self._surprise(found[:, -count:], log)
+
+    def _surprising(self) -> Function:
+        return surprised(self.method, tuple(self.fields.vocabularies), len(self.fields.scales), self.fields.calendar)
+
+    def _surprise(self, found: np.ndarray, log: EventLog) -> dict[str, np.ndarray]:
         names = [*self.fields.vocabularies, *self.fields.scales, *(["calendar"] if self.fields.calendar else [])]
-        scales = len(self.fields.scales)
-        function = _surprised(self.method, tuple(self.fields.vocabularies), scales, self.fields.calendar)
-        found = self._of_events(function, log)
         found[log.starts[:-1][log.lengths > 0]] = np.nan
         return {name: found[:, place] for place, name in enumerate(names)}
 
@@ -113,11 +122,11 @@ class EventEmbedder:
           InputError: a method that predicts nothing; a log with other columns than were trained on.
         """
         self._need_expect()
-        function = _expected(self.method, log.action)
+        function = expected(self.method, log.action)
         if every:
             return self._of_events(function, log)
         columns, count = event_columns(log, self.fields), np.minimum(log.lengths, self.context)
-        found = self._of_stretches(_at_last(function), columns, log.starts[1:] - count, count)
+        found = self._of_stretches(at_last(function), columns, log.starts[1:] - count, count)
         found[log.lengths == 0] = -np.log(found.shape[1])
         return found
 
@@ -136,7 +145,7 @@ class EventEmbedder:
         """
         self._need_expect()
         mask = np.arange(len(next(iter(fields.values())))) < count
-        made = _expect_next(self.method, self.params, self.aux, {name: one[None] for name, one in fields.items()}, mask)
+        made = expect_next(self.method, self.params, self.aux, {name: one[None] for name, one in fields.items()}, mask)
         return {name: np.asarray(values) for name, values in made.items()}
 
     def _need_expect(self) -> None:
@@ -203,7 +212,7 @@ class EventEmbedder:
                 filling = np.zeros(size - len(rows), np.int64)
                 firsts, counts = (np.concatenate([values[rows], filling]) for values in (first, count))
                 made, mask = stretches(columns, firsts, counts, int(length))
-                z = _apply(function, self.params, self.aux, as_batch(made, mask=mask))
+                z = apply(function, self.params, self.aux, as_batch(made, mask=mask))
                 yield rows, np.asarray(z)[: len(rows)]
 
     def save(self, folder: Path | str) -> None:
@@ -233,64 +242,3 @@ def load(folder: Path | str) -> EventEmbedder:
     method = options.build(encoder, None, event_front(encoder, fields))
     params, aux, _ = read_model(Path(folder), method, lambda meta: as_batch(made))
     return EventEmbedder(options, encoder, fields, params, aux, record["context"])
-
-
-@partial(jax.jit, static_argnames="function")
-def _apply(function: Function, params: Params, aux: Aux, batch: Batch) -> Array:
-    return function(params, aux, batch)
-
-
-@partial(jax.jit, static_argnames="method")
-def _expect_next(method: Method, params: Params, aux: Aux, fields: dict[str, Array], mask: Array) -> dict[str, Array]:
-    assert method.expect is not None
-    made = method.expect(params, aux, as_batch(fields, mask=mask[None]))
-    return {name: values[0, mask.sum() - 1] for name, values in made.items()}
-
-
-# One object for each method, so that it is compiled once.
-@cache
-def _encoded(method: Method) -> Function:
-    return lambda params, aux, batch: method.encode(params, aux, batch).z
-
-
-@cache
-def _surprised(method: Method, names: tuple[str, ...], scales: int, calendar: bool) -> Function:
-    """`[B, T, K]`: of each event the nats of `EventEmbedder.surprise`; anything for the first."""
-
-    def function(params: Params, aux: Aux, batch: Batch) -> Array:
-        assert method.expect is not None
-        expected = {name: guess[:, :-1] for name, guess in method.expect(params, aux, batch).items()}
-        came = {name: values[:, 1:] for name, values in batch.fields.items()}
-        parts = [
-            optax.softmax_cross_entropy_with_integer_labels(expected[name], came[name])[..., None] for name in names
-        ]
-        if scales or calendar:
-            errors = jnp.square(expected["numbers"] - came["numbers"]) / 2
-            # Each scale has two columns, the value and whether there is one; what is missing surprises nobody.
-            known = came["numbers"][..., 1 : 2 * scales : 2]
-            parts.append(errors[..., : 2 * scales : 2] * known)
-            if calendar:
-                parts.append(errors[..., 2 * scales :].sum(-1, keepdims=True))
-        return jnp.pad(jnp.concatenate(parts, -1), ((0, 0), (1, 0), (0, 0)))
-
-    return function
-
-
-@cache
-def _expected(method: Method, action: str) -> Function:
-    def function(params: Params, aux: Aux, batch: Batch) -> Array:
-        assert method.expect is not None
-        return jax.nn.log_softmax(method.expect(params, aux, batch)[action])
-
-    return function
-
-
-@cache
-def _at_last(function: Function) -> Function:
-    """What a function gives for the last event of each row."""
-
-    def last(params: Params, aux: Aux, batch: Batch) -> Array:
-        place = jnp.maximum(batch.mask.sum(1) - 1, 0)
-        return jnp.take_along_axis(function(params, aux, batch), place[:, None, None], 1)[:, 0]
-
-    return last

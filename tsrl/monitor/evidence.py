@@ -1,6 +1,6 @@
 """What speaks against an event or a unit being regular: one number each, high where something is unusual."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,42 +16,66 @@ _BINS = 10
 _HOUR, _DAY = 3_600.0, 86_400.0
 # 1970 began on a Thursday.
 _MONDAY = 4 * _DAY
-# Slack of the sums below, in standard deviations: what is a little unusual again and again does not add up.
-_SLACK = 0.5
+# Slack of sums of surprise, in standard deviations: what is a little unusual again and again does not add up.
+SLACK = 0.5
+_QUANTILES = 1001
+# Events that everyone's surprise counts beside a user's own.
+_SHRUNK = 50.0
 
 
 class Norms(NamedTuple):
-    """What surprise is usual, of each column: mean and standard deviation over reference events.
+    """What surprise is usual, of each column, for everyone and for each user.
 
     Attributes:
       names: the columns.
-      mean: `[K]`.
-      std: `[K]`.
+      quantiles: `[K, Q]` of reference events, ascending.
+      own: `[N, K]` mean normal scores of each user's reference events, shrunk towards 0.
     """
 
     names: tuple[str, ...]
-    mean: np.ndarray
-    std: np.ndarray
+    quantiles: np.ndarray
+    own: np.ndarray
 
     @classmethod
-    def of(cls, surprise: Mapping[str, np.ndarray]) -> "Norms":
-        """Of `EventEmbedder.surprise` of the reference."""
-        means = np.array([np.nanmean(values) for values in surprise.values()])
-        stds = np.array([max(float(np.nanstd(values)), 1e-6) for values in surprise.values()])
-        return cls(tuple(surprise), means, stds)
+    def of(cls, surprise: Mapping[str, np.ndarray], user: np.ndarray, users: int) -> "Norms":
+        """Of reference events.
 
-    def excess(self, surprise: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Surprise in standard deviations above its mean, `[E, K]`; 0 where it is not known."""
+        Args:
+          surprise: column -> `[E]`, as `EventEmbedder.surprise`.
+          user: `[E]` ints.
+          users: N.
+        """
+        if not surprise:
+            return cls((), np.zeros((0, 0)), np.zeros((users, 0)))
+        found = np.stack(list(surprise.values()), -1).astype(np.float64)
+        quantiles = np.nanquantile(found, np.linspace(0, 1, _QUANTILES), axis=0).T
+        made = cls(tuple(surprise), quantiles, np.zeros((users, len(surprise))))
+        scores = made.excess(surprise, user)
+        sums = np.stack([np.bincount(user, column, users) for column in scores.T], -1)
+        return made._replace(own=sums / (np.bincount(user, minlength=users) + _SHRUNK)[:, None])
+
+    def excess(self, surprise: Mapping[str, np.ndarray], user: np.ndarray) -> np.ndarray:
+        """Surprise as normal scores of its rank in the reference, above what is usual for the user: `[E, K]`.
+
+        0 where it is not known. (Squared errors and logarithms have other tails in every column; ranks have the same.)
+
+        Args:
+          surprise: column -> `[E]`.
+          user: `[E]` ints; others than in `of` have no history.
+
+        Raises:
+          InputError: other columns than in `of`.
+        """
         if tuple(surprise) != self.names:
             raise InputError(f"log: found the columns {', '.join(surprise)}, want {', '.join(self.names)}")
-        if not self.names:
-            return np.zeros((0, 0))
-        found = np.stack([surprise[name] for name in self.names], -1).astype(np.float64)
-        return np.where(np.isnan(found), 0.0, (found - self.mean) / self.std)
-
-    def together(self, excess: np.ndarray) -> np.ndarray:
-        """The columns of an event together, `[E]`: below 0 for usual ones, see `running`."""
-        return excess.sum(-1) / np.sqrt(len(self.names)) - _SLACK
+        known = user < len(self.own)
+        made = np.zeros((len(user), len(self.names)))
+        for place, values in enumerate(surprise.values()):
+            rank = np.searchsorted(self.quantiles[place], values, side="left") + 0.5
+            scores = stats.norm.ppf(np.minimum(rank / (_QUANTILES + 1), 1 - 0.5 / (_QUANTILES + 1)))
+            usual = np.where(known, self.own[np.where(known, user, 0), place], 0.0) if len(self.own) else 0.0
+            made[:, place] = np.where(np.isnan(values), 0.0, scores - usual)
+        return made
 
 
 class Bins(NamedTuple):
@@ -99,27 +123,66 @@ def habit_columns(log: EventLog, fields: EventFields, bins: Bins) -> dict[str, C
         seconds = (log.time if fields.zone is None else wall_clock(log.time, fields.zone)) / 1e6
         columns["hour"] = Column((seconds % _DAY // _HOUR).astype(np.int64), 24)
         columns["weekday"] = Column(((seconds - _MONDAY) % (7 * _DAY) // _DAY).astype(np.int64), 7)
+    first = log.starts[:-1][log.lengths > 0]
+    for name, column in columns.items():
+        news = np.append(True, np.diff(column.value) != 0)[: log.events]
+        news[first] = True
+        columns[name] = column._replace(news=news)
     action = columns[log.action].value
     before = np.roll(action, 1)
     # 0, which no event has, stands before the first of a sequence.
-    before[log.starts[:-1][log.lengths > 0]] = 0
+    before[first] = 0
     columns["next action"] = Column(action, sizes[log.action], before, sizes[log.action])
     return columns
+
+
+def mean_at_changes(
+    columns: Mapping[str, Column], surprise: Mapping[str, np.ndarray], slow: Sequence[str]
+) -> dict[str, float]:
+    """Of each slow column that a model predicts: its mean surprise in nats where the value changes.
+
+    Args:
+      columns: of reference events, from `habit_columns`.
+      surprise: column -> `[E]` of the same events.
+      slow: see `Habits.slow`.
+    """
+    means = {}
+    for name in slow:
+        if name in surprise:
+            changes = surprise[name][np.asarray(columns[name].news) & ~np.isnan(surprise[name])]
+            means[name] = float(changes.mean()) if len(changes) else 0.0
+    return means
+
+
+def changes(
+    columns: Mapping[str, Column], surprise: Mapping[str, np.ndarray], means: Mapping[str, float]
+) -> np.ndarray:
+    """How much more surprising than usual the changes of slow columns are, `[E]` nats; 0 at other events.
+
+    The model has seen which devices (say) the user goes between: of a change to a known one it expects as much.
+    """
+    made = np.zeros(len(next(iter(columns.values())).value))
+    for name, mean in means.items():
+        counts = np.asarray(columns[name].news) & ~np.isnan(surprise[name])
+        made += np.where(counts, np.nan_to_num(surprise[name]) - mean, 0.0)
+    return made
 
 
 def running(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """One-sided cumulative sums that begin anew with every unit: `S_t = max(0, S_{t-1} + value_t)`.
 
     Args:
-      values: `[E]`.
+      values: `[E]`, or `[E, K]` for sums of each column.
       unit: `[E]`, the units in a row.
 
     Returns:
-      `[E]`.
+      As `values`.
 
     References: Page (1954), Continuous Inspection Schemes. Of log-likelihood ratios it is the test that finds a change
     soonest at a given rate of false alarms (Moustakides 1986).
     """
+    if values.ndim == 2:
+        return np.stack([running(column, unit) for column in values.T], -1) if values.shape[1] else values
     begins = np.flatnonzero(np.append(True, unit[1:] != unit[:-1])) if len(unit) else np.zeros(0, np.int64)
     total = np.cumsum(values)
     offset = np.repeat(total[begins] - values[begins], np.diff(np.append(begins, len(values))))

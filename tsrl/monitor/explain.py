@@ -22,7 +22,7 @@ class Cause(NamedTuple):
       event: its place in the log.
       contribution: nats by which it is more usual for everyone than for its user, weighed as the habits' sum weighs it.
       fields: column -> its part of the contribution, largest first.
-      surprise: column -> standard deviations above what the model is usually surprised by; empty without such a model.
+      surprise: column -> normal score above what is usual for the user, see `Norms`; empty without such a model.
       embedding: by how much the distance of the unit's embedding from the user's own falls when the event is hidden;
         NaN where it was not tried.
       expected: up to three actions that the model held likelier, with probabilities.
@@ -81,7 +81,7 @@ def explain(
     offset = log.starts[one.user[0]]
     own = Units(np.zeros(1, np.int64), one.first - offset, one.end - offset, one.start)
     found = monitor.evidence(alone, own, np.array([number]))
-    weights = monitor.impostors.by_event
+    weights = monitor.impostors.event_weight
     parts = found.ratios[own.first[0] : own.end[0]] * weights
     order = np.argsort(-parts.sum(1), kind="stable")
     falls = _falls(monitor, alone, own, number, order[:_HIDDEN], found)

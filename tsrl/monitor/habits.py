@@ -11,7 +11,7 @@ References: Witten, Bell (1991), The Zero-Frequency Problem, IEEE Transactions o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from tsrl.errors import InputError
 # Of the number of different values: how much the fallback counts beside what was seen. Witten and Bell have 1. Above 1
 # common values differ less between a user and everyone.
 _FALLBACK = 3.0
+# A column that changes at fewer events is slow.
+_CHANGES = 0.5
 # Added to every count of everyone's, so that what never came is possible.
 _EVERYONE = 0.5
 
@@ -32,16 +34,19 @@ class Column(NamedTuple):
       size: K.
       given: `[E]` ints from 0 on, below `conditions`: the shares are of the events with the same one.
       conditions: how many there are.
+      news: `[E]` bool, whether the value is another than at the event before; None: always.
     """
 
     value: np.ndarray
     size: int
     given: np.ndarray | None = None
     conditions: int = 1
+    news: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> "Column":
         """Some of the events."""
-        return self._replace(value=self.value[rows], given=None if self.given is None else self.given[rows])
+        given, news = (None if part is None else part[rows] for part in (self.given, self.news))
+        return self._replace(value=self.value[rows], given=given, news=news)
 
 
 @dataclass(frozen=True)
@@ -105,12 +110,15 @@ class Habits:
     Attributes:
       sizes: column -> number of values.
       conditions: column -> number of conditions.
+      slow: the columns whose value mostly stays, such as a device or the hour: only its changes are evidence, since all
+        events of a session would say the same again.
       tables: column -> four `Table`s: everyone's values; everyone's given the condition; each user's; each user's given
         the condition. Those with a condition are the ones without where there is none.
     """
 
     sizes: Mapping[str, int]
     conditions: Mapping[str, int]
+    slow: tuple[str, ...]
     tables: Mapping[str, tuple[Table, Table, Table, Table]]
 
     @classmethod
@@ -135,7 +143,8 @@ class Habits:
             )
             for name, column in columns.items()
         }
-        return cls(sizes, conditions, tables)
+        slow = [name for name, column in columns.items() if column.news is not None and column.news.mean() < _CHANGES]
+        return cls(sizes, conditions, tuple(slow), tables)
 
     def ratios(self, columns: Mapping[str, Column], user: np.ndarray) -> np.ndarray:
         """How much more usual each event is for everyone than for its user.
@@ -145,7 +154,8 @@ class Habits:
           user: `[E]` ints; others than in `learn` have no history.
 
         Returns:
-          `[E, columns]` float64, log-likelihood ratios in nats; below 0 for what the user does more often than others.
+          `[E, columns]` float64, log-likelihood ratios in nats; below 0 for what the user does more often than others,
+          0 where the value of a slow column stays.
 
         Raises:
           InputError: other columns than in `learn`, or codes out of their range.
@@ -156,7 +166,8 @@ class Habits:
         for name, column in columns.items():
             value = np.asarray(column.value, np.int64)
             usual, own = self._shares(name, value, _groups(name, column, user))
-            made.append(np.log(usual) - np.log(own))
+            ratio = np.log(usual) - np.log(own)
+            made.append(np.where(column.news, ratio, 0.0) if name in self.slow and column.news is not None else ratio)
         return np.stack(made, -1)
 
     def _shares(self, name: str, value: np.ndarray, groups: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +189,7 @@ class Habits:
             new = (Counts.of(group * column.size + column.value) for group in _groups(name, column, user))
             both = tuple(table.values.plus(counts) for table, counts in zip(self.tables[name], new, strict=True))
             tables[name] = _tables(both, column.size)
-        return Habits(self.sizes, self.conditions, tables)
+        return Habits(self.sizes, self.conditions, self.slow, tables)
 
     def own_shares(self, name: str, user: int, given: int = 0) -> np.ndarray:
         """A user's shares of all values of a column, `[K]`, everyone's mixed in."""
@@ -195,12 +206,12 @@ class Habits:
                 made[f"habits_{place}_{number}_counts"] = table.values.counts
         return made
 
-    def settings(self) -> dict[str, dict[str, int]]:
+    def settings(self) -> dict[str, Any]:
         """JSON values."""
-        return {"sizes": dict(self.sizes), "conditions": dict(self.conditions)}
+        return {"sizes": dict(self.sizes), "conditions": dict(self.conditions), "slow": list(self.slow)}
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Mapping[str, int]]) -> "Habits":
+    def restore(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> "Habits":
         """From `arrays` and `settings`."""
         tables = {}
         for place, (name, size) in enumerate(settings["sizes"].items()):
@@ -209,7 +220,7 @@ class Habits:
                 for number in range(4)
             )
             tables[name] = _tables(held, size)
-        return cls(dict(settings["sizes"]), dict(settings["conditions"]), tables)
+        return cls(dict(settings["sizes"]), dict(settings["conditions"]), tuple(settings["slow"]), tables)
 
 
 def _tables(counts: tuple[Counts, ...], size: int) -> tuple[Table, Table, Table, Table]:

@@ -12,6 +12,7 @@ from tsrl.monitor.reference import Reference
 
 # Units that the weights are learned from; more hardly change them.
 _MOST = 5_000
+_MOST_EVENTS = 100_000
 # Impostors of each unit.
 _EACH = 3
 
@@ -26,12 +27,16 @@ class Impostors:
       weight: `[F]`: one for the mean log-likelihood ratio of each column of habits, the last for the logarithm of the
         embedding's distance from the user's own.
       bias: of the log-odds.
+      event_weight: `[columns]`, the same of single events, which are noisier than means: none below 0.
+      event_bias: of their log-odds.
     """
 
     mean: np.ndarray
     std: np.ndarray
     weight: np.ndarray
     bias: float
+    event_weight: np.ndarray
+    event_bias: float
 
     @classmethod
     def learn(
@@ -58,7 +63,8 @@ class Impostors:
         features = len(columns) + 1
         if len(others) < 2 or not later.any():
             # Nobody to be mistaken for: all evidence counts alike.
-            return cls(np.zeros(features), np.ones(features), np.ones(features) / features, 0.0)
+            alike = np.ones(features) / features
+            return cls(np.zeros(features), np.ones(features), alike, 0.0, np.ones(features - 1), 0.0)
         earlier = units.take(~later).events()
         habits = Habits.learn({name: column.take(earlier) for name, column in columns.items()}, user[earlier])
         chosen = random.permutation(np.flatnonzero(later))[:_MOST]
@@ -69,22 +75,37 @@ class Impostors:
         posed = [judged.user, *(_another(random, others, judged.user) for _ in range(_EACH))]
         label = np.arange(len(posed) * len(chosen)) >= len(chosen)
 
-        ratios = np.concatenate([pooled(habits.ratios(own, whom[owner]), judged) for whom in posed])
+        of_events = [habits.ratios(own, whom[owner]) for whom in posed]
+        ratios = np.concatenate([pooled(each, judged) for each in of_events])
         distance = [
             reference.own_leave_out()[chosen],
             *(reference.own(reference.z[chosen], whom) for whom in posed[1:]),
         ]
         x = np.hstack([ratios, np.log(np.concatenate(distance) + 1e-9)[:, None]])
         mean, std = x.mean(0), np.maximum(x.std(0), 1e-9)
-        fitted = LogisticRegression(class_weight="balanced", C=1.0, max_iter=1000).fit((x - mean) / std, label)
-        return cls(mean, std, fitted.coef_[0], float(fitted.intercept_[0]))
+        model = lambda: LogisticRegression(class_weight="balanced", C=1.0, max_iter=1000)  # noqa: E731
+        fitted = model().fit((x - mean) / std, label)
+        events_label = np.arange(len(of_events) * len(events)) >= len(events)
+        every = np.concatenate(of_events)
+        some = random.permutation(len(every))[:_MOST_EVENTS]
+        weight = np.ones(len(columns))
+        # Columns that would count for the impostor what speaks against it are left out, one after another.
+        kept = np.arange(len(columns))
+        single = None
+        while len(kept):
+            single = model().fit(every[some][:, kept], events_label[some])
+            if (single.coef_[0] >= 0).all():
+                break
+            kept = kept[single.coef_[0] >= 0]
+        if single is not None and len(kept):
+            weight = np.zeros(len(columns))
+            weight[kept] = single.coef_[0]
+        bias = float(single.intercept_[0]) if single is not None and len(kept) else 0.0
+        return cls(mean, std, fitted.coef_[0], float(fitted.intercept_[0]), weight, bias)
 
-    @property
-    def by_event(self) -> np.ndarray:
-        """`[columns]` how much the log-likelihood ratio of each column of an event counts; none of them below 0, 1 on
-        average."""
-        weight = np.maximum(self.weight[:-1] / self.std[:-1], 0)
-        return weight / weight.mean() if weight.any() else np.ones(len(weight))
+    def score_events(self, ratios: np.ndarray) -> np.ndarray:
+        """Log-odds that single events are somebody else's, `[E]`, of their log-likelihood ratios `[E, columns]`."""
+        return np.asarray(ratios @ self.event_weight + self.event_bias)
 
     def score(self, ratios: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """Log-odds that units are somebody else's, `[U]`.

@@ -11,12 +11,15 @@ from tsrl.data.events import EventFields, EventLog
 from tsrl.errors import InputError
 from tsrl.monitor import drift as drifts
 from tsrl.monitor.conformal import combined, p_values, threshold
-from tsrl.monitor.evidence import Bins, Norms, habit_columns, pooled, running, volume
-from tsrl.monitor.habits import Habits
+from tsrl.monitor.evidence import SLACK, Bins, Norms, changes, habit_columns, mean_at_changes, pooled, running, volume
+from tsrl.monitor.habits import Column, Habits
 from tsrl.monitor.impostors import Impostors
 from tsrl.monitor.periods import Units, units_of
 from tsrl.monitor.reference import Reference
 from tsrl.monitor.scores import Evidence, Scores, Settings
+
+# The share of regular units whose peak is below a yardstick.
+_HIGH = 0.99
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +34,12 @@ class Monitor:
       bins: of columns of numbers.
       norms: what surprise is usual.
       habits: what values each user has.
+      changing: see `evidence.mean_at_changes`.
       impostors: how evidence is weighed that a unit is somebody else's.
       reference: embeddings of regular units.
       past: `[U]` events and `[U]` users of the reference's units.
       labels: `[U]` start of each of them, see `Units.start`.
+      yardsticks: name of `RUNNING` -> `[columns]` peaks of the sums that one in a hundred regular units passes.
       scale: name -> `[n]` evidence of the units that say how rare it is by itself.
       calibration: `[n]` evidence of all kinds together, of other units.
     """
@@ -46,10 +51,12 @@ class Monitor:
     bins: Bins
     norms: Norms
     habits: Habits
+    changing: Mapping[str, float]
     impostors: Impostors
     reference: Reference
     past: tuple[np.ndarray, np.ndarray]
     labels: np.ndarray
+    yardsticks: Mapping[str, np.ndarray]
     scale: Mapping[str, np.ndarray] = field(repr=False)
     calibration: np.ndarray = field(repr=False)
 
@@ -95,12 +102,12 @@ class Monitor:
             training = {"fields": EventFields.learn(reference_log, min_count=1), **training}
             model = pretrain_events(reference_log, seed=settings.seed, **training)
         bins, user = Bins.of(reference_log), np.arange(len(log))
-        surprise = surprise_of(model, log)
-        norms = Norms.of({name: values[seen] for name, values in surprise.items()})
+        z, surprise = model.represent(log)
+        norms = Norms.of({name: values[seen] for name, values in surprise.items()}, log.owner[seen], len(log))
         columns = habit_columns(log, model.fields, bins)
         own = {name: column.take(np.flatnonzero(seen)) for name, column in columns.items()}
         habits = Habits.learn(own, log.owner[seen])
-        z = pooled(model.encode(log), known)
+        z = pooled(z, known)
         reference = Reference.fit(z, known.user, kinds=("knn",), seed=settings.seed)
         impostors = Impostors.learn(columns, log.owner, known, reference, settings.seed)
         made = cls(
@@ -111,25 +118,33 @@ class Monitor:
             bins,
             norms,
             habits,
+            mean_at_changes(own, {name: values[seen] for name, values in surprise.items()}, habits.slow),
             impostors,
             reference,
             (known.end - known.first, known.user),
             known.start,
             {},
+            {},
             np.zeros(0),
         )
-        return made._calibrated(made.evidence(log, rest, user).values)
+        return made._calibrated(made.evidence(log, rest, user))
 
-    def _calibrated(self, evidence: Mapping[str, np.ndarray]) -> "Monitor":
+    def _calibrated(self, found: Evidence) -> "Monitor":
         """Half of the units say how rare each kind of evidence is, the others how rare the rarest kind is.
 
         The second half is exchangeable with units to come because nothing was fitted to it.
         """
-        count = len(next(iter(evidence.values())))
+        count = len(found.z)
         first = np.random.default_rng(self.settings.seed).permutation(count) < count // 2
+        # Sums of what stays the same for a session have other tails than sums of what changes with every event.
+        yardsticks = {
+            name: np.maximum(np.quantile(peaks[first], _HIGH, axis=0), 1.0) for name, peaks in found.peaks.items()
+        }
+        measured = replace(self, yardsticks=yardsticks)
+        evidence = found.values | {name: measured.largest(name, peaks) for name, peaks in found.peaks.items()}
         scale = {name: values[first] for name, values in evidence.items()}
         p = np.stack([p_values(scale[name], values[~first]) for name, values in evidence.items()], -1)
-        return replace(self, scale=scale, calibration=combined(p, "min"))
+        return replace(measured, scale=scale, calibration=combined(p, "min"))
 
     def evidence(self, log: EventLog, units: Units, user: np.ndarray) -> Evidence:
         """What speaks against units.
@@ -139,26 +154,41 @@ class Monitor:
           units: of the log.
           user: `[N]` numbers of the log's sequences.
         """
-        surprise = surprise_of(self.model, log)
+        z, surprise = self.model.represent(log)
         columns = habit_columns(log, self.model.fields, self.bins)
         ratios = self.habits.ratios(columns, user[log.owner])
-        excess = self.norms.excess(surprise)
+        excess = self.norms.excess(surprise, user[log.owner])
         events, owner = units.events(), units.owner()
-        z, whose = pooled(self.model.encode(log), units), user[units.user]
-        sums = {"habits": running(ratios[events] @ self.impostors.by_event, owner)}
+        z, whose = pooled(z, units), user[units.user]
+        # Somebody may take over all of an account or change one habit.
+        steps = self.against_user(ratios, columns, surprise)
+        sums = {name: running(values[events], owner) for name, values in steps.items()}
         if excess.shape[1]:
-            sums["surprise"] = running(self.norms.together(excess[events]), owner)
+            sums["surprise"] = running(excess[events] - SLACK, owner)
         count = units.end - units.first
         begins = np.cumsum(count) - count
         peaks = {name: np.maximum.reduceat(values, begins) for name, values in sums.items()}
         values = {
             "identity": self.impostors.score(pooled(ratios, units), self.reference.own(z, whose)),
-            **peaks,
+            **{name: self.largest(name, values) for name, values in peaks.items()},
             "population": self.reference.population(z)[:, 0],
         }
         if self.settings.gap is not None or isinstance(self.settings.every, str):
             values["volume"] = volume(count, whose, self.past)
-        return Evidence(values, sums, z, ratios, excess)
+        at_events = {name: self.largest(name, values) for name, values in sums.items()}
+        return Evidence(values, at_events, peaks, z, ratios, excess)
+
+    def largest(self, name: str, sums: np.ndarray) -> np.ndarray:
+        """Of sums `[..., columns]` the largest, each measured by what is a high peak of its column."""
+        return np.asarray((sums / self.yardsticks[name]).max(-1) if self.yardsticks else sums.max(-1))
+
+    def against_user(
+        self, ratios: np.ndarray, columns: Mapping[str, Column], surprise: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """What events add to running sums `[E, sums]`: log-likelihood ratios of all columns together, with what the
+        model says of changes of slow ones; and those of each column by itself."""
+        account = self.impostors.score_events(ratios) + changes(columns, surprise, self.changing)
+        return {"account": account[:, None], "habits": ratios}
 
     def score(self, log: EventLog, since: Any = None) -> Scores:
         """How unusual the units of a log are.
@@ -264,8 +294,3 @@ def _late(log: EventLog, units: Units, settings: Settings) -> np.ndarray:
         return units.start >= np.quantile(units.start, 1 - settings.calibrate)
     counts = np.bincount(units.user, minlength=len(log))
     return units.start >= np.floor(counts * (1 - settings.calibrate))[units.user]
-
-
-def surprise_of(model: EventEmbedder, log: EventLog) -> dict[str, np.ndarray]:
-    """`EventEmbedder.surprise`; nothing for a method that predicts nothing."""
-    return {} if model.method.expect is None else model.surprise(log)

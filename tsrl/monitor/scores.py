@@ -8,9 +8,9 @@ import numpy as np
 from tsrl.monitor.conformal import discoveries
 from tsrl.monitor.periods import Period, Units
 
-EVIDENCE = ("identity", "habits", "surprise", "population", "volume")
+EVIDENCE = ("identity", "account", "habits", "surprise", "population", "volume")
 # Sums that grow while a unit lasts, so that an alarm can be raised before its end.
-RUNNING = ("habits", "surprise")
+RUNNING = ("account", "habits", "surprise")
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,15 @@ class Evidence(NamedTuple):
     Attributes:
       values: name -> `[U]`.
       running: name -> `[E']`.
+      peaks: name of `RUNNING` -> `[U, columns]`, the highest of each sum in a unit, before it is measured.
       z: `[U, D]` the units' embeddings.
       ratios: `[E, columns]`, see `Habits.ratios`, of all events of the log.
-      surprise: `[E, columns]` in standard deviations of the reference, of all events of the log; no columns without a
-        model that predicts.
+      surprise: `[E, columns]`, see `Norms.excess`, of all events of the log; no columns without a model that predicts.
     """
 
     values: dict[str, np.ndarray]
     running: dict[str, np.ndarray]
+    peaks: dict[str, np.ndarray]
     z: np.ndarray
     ratios: np.ndarray
     surprise: np.ndarray

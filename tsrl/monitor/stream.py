@@ -8,7 +8,7 @@ import numpy as np
 from tsrl.data.events import EventLog, event_columns
 from tsrl.data.events.log import Names
 from tsrl.errors import InputError
-from tsrl.monitor.evidence import habit_columns
+from tsrl.monitor.evidence import SLACK, habit_columns
 from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.periods import period_of
 
@@ -36,7 +36,7 @@ class Kept(NamedTuple):
       seen: events so far.
       unit: of the last event.
       in_unit: events of that unit so far.
-      running: `[sums]` after it.
+      running: name -> its sums of each column after it.
       expected: field -> `[K]` what the model expects next; empty without such a model.
     """
 
@@ -46,7 +46,7 @@ class Kept(NamedTuple):
     seen: int
     unit: int
     in_unit: int
-    running: np.ndarray
+    running: dict[str, np.ndarray]
     expected: dict[str, np.ndarray]
 
 
@@ -84,17 +84,18 @@ class MonitorStream:
         """
         one = self._log_of(event)
         user = str(event["user"])
-        kept, names = self.users.get(user), tuple(self._sums())
+        kept = self.users.get(user)
         if kept is not None:
             if dict(event) == kept.event:
-                return Verdict("duplicate", dict(zip(names, kept.running.tolist(), strict=True)))
+                return Verdict("duplicate", self._largest(kept.running))
             if one.time is not None and kept.log.time is not None and one.time[0] < kept.log.time[0]:
-                return Verdict("late", dict(zip(names, kept.running.tolist(), strict=True)))
+                return Verdict("late", self._largest(kept.running))
         two = one if kept is None else _joined(kept.log, one)
         unit, fresh = self._unit(two, kept)
         surprise = self._surprise(two, kept)
         steps = self._steps(two, user, surprise)
-        running = np.maximum((0.0 if fresh or kept is None else kept.running) + steps, 0.0)
+        before = {} if fresh or kept is None else kept.running
+        running = {name: np.maximum(before.get(name, 0.0) + step, 0.0) for name, step in steps.items()}
         fields, seen = self._inputs(two, kept)
         self.users[user] = Kept(
             dict(event),
@@ -106,7 +107,7 @@ class MonitorStream:
             running,
             self._expect(fields, seen),
         )
-        sums = dict(zip(names, running.tolist(), strict=True))
+        sums = self._largest(running)
         alarm = any(value > self.thresholds[name] for name, value in sums.items())
         return Verdict("alarm" if alarm else "regular", sums)
 
@@ -114,8 +115,9 @@ class MonitorStream:
         """Drops what is kept of a user; its next event is the first of a sequence."""
         self.users.pop(user, None)
 
-    def _sums(self) -> list[str]:
-        return ["habits", *(["surprise"] if self.monitor.norms.names else [])]
+    def _largest(self, running: dict[str, np.ndarray]) -> dict[str, float]:
+        """Of each kind the largest sum, as `Scores.running` has it."""
+        return {name: float(self.monitor.largest(name, sums)) for name, sums in running.items()}
 
     def _log_of(self, event: Mapping[str, Any]) -> EventLog:
         """A log of this event."""
@@ -187,16 +189,17 @@ class MonitorStream:
                 made["calendar"] = errors[2 * len(fields.scales) :].sum()
         return {name: np.array([made[name]]) for name in names}
 
-    def _steps(self, log: EventLog, user: str, surprise: dict[str, np.ndarray]) -> np.ndarray:
+    def _steps(self, log: EventLog, user: str, surprise: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the last event adds to each sum."""
-        monitor, names = self.monitor, self._sums()
+        monitor = self.monitor
         columns = habit_columns(log, monitor.model.fields, monitor.bins)
         last = {name: column.take(np.array([log.events - 1])) for name, column in columns.items()}
-        number = monitor.users.get(user, len(monitor.users))
-        steps = [float((monitor.habits.ratios(last, np.array([number])) @ monitor.impostors.by_event)[0])]
-        if "surprise" in names:
-            steps.append(float(monitor.norms.together(monitor.norms.excess(surprise))[0]))
-        return np.array(steps)
+        number = np.array([monitor.users.get(user, len(monitor.users))])
+        ratios = monitor.habits.ratios(last, number)
+        steps = {name: step[0] for name, step in monitor.against_user(ratios, last, surprise).items()}
+        if surprise:
+            steps["surprise"] = monitor.norms.excess(surprise, number)[0] - SLACK
+        return steps
 
     def _inputs(self, log: EventLog, kept: Kept | None) -> tuple[dict[str, np.ndarray], int]:
         """The model's inputs of the last events, this one included, and how many there have been."""
