@@ -5,7 +5,7 @@ Papers: Babaev et al. (2022), CoLES, arXiv 2002.08232 (users by random slices of
 Settings: Causal convolutions 64 wide over 125 events, trained to predict the next event by AdamW at 0.001 on batches of
   32 stretches; heads and penalties are chosen on a validation part, never on test. See `behaviour_parts`.
 Command: python experiments/behaviour.py stackoverflow --data-dir DIR [--json FILE]
-Overrides: bpic2012, cdnow, unix, simulator instead of stackoverflow; --steps 2000, --seed 1
+Overrides: bpic2012, cdnow, unix, simulator instead of stackoverflow; --steps 2000, --seed 1, --users 10500
 """
 
 import argparse
@@ -38,12 +38,13 @@ def main(args: Sequence[str] | None = None, program: str | None = None) -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--data-dir", type=Path, help="default: the environment variable TSRL_DATA_DIR")
     parser.add_argument("--steps", type=int, help="optimiser updates; default: the task's own")
+    parser.add_argument("--users", type=int, default=1100, help="of the simulator's user base")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="file for all rows, versions and machine")
     asked = parser.parse_args(args)
     began = time.perf_counter()
     try:
-        rows, notes = TASKS[asked.task](Asked(asked.data_dir, asked.steps, asked.seed))
+        rows, notes = TASKS[asked.task](Asked(asked.data_dir, asked.steps, asked.seed, asked.users))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -57,7 +58,8 @@ def main(args: Sequence[str] | None = None, program: str | None = None) -> None:
     if asked.json is not None:
         record = {
             "command": f"python experiments/behaviour.py {asked.task} --seed {asked.seed}"
-            + (f" --steps {asked.steps}" if asked.steps else ""),
+            + (f" --steps {asked.steps}" if asked.steps else "")
+            + (f" --users {asked.users}" if asked.task == "simulator" else ""),
             "task": asked.task,
             "seed": asked.seed,
             "rows": rows,

@@ -10,6 +10,7 @@ class Asked(NamedTuple):
     data_dir: Path | None
     steps: int | None
     seed: int
+    users: int
 
 
 Found = tuple[list[dict[str, Any]], list[str]]

@@ -84,9 +84,9 @@ def _count_surprise(clean: EventLog, fields: EventFields, codes: np.ndarray, uni
     return pooled(made, units)[:, 0]
 
 
-def simulator(asked: Asked, users: int = 1000) -> Found:
+def simulator(asked: Asked) -> Found:
     """A made-up user base: false alarms of regular weeks, and how soon four kinds of misbehaviour are found."""
-    base = user_base(users, 32, asked.seed)
+    base = user_base(asked.users, 32, asked.seed)
     # Twelve weeks are learned from and calibrate; the next twenty are judged.
     judged_from = np.datetime64("2026-01-05") + np.timedelta64(12, "W")
     known = base.log.before(judged_from)
@@ -104,7 +104,7 @@ def simulator(asked: Asked, users: int = 1000) -> Found:
             f"99 % interval {low:.3%} to {high:.3%}, {'inside' if low <= share <= high else 'OUTSIDE'}"
         )
     # The same people; half of them misbehave in one of the judged weeks.
-    bad = user_base(users, 32, asked.seed, misbehaving=0.5, clean_weeks=12)
+    bad = user_base(asked.users, 32, asked.seed, misbehaving=0.5, clean_weeks=12)
     scores, thresholds = monitor.score(bad.log, since=judged_from), monitor.thresholds(0.01)
     events, owner = scores.units.events(), scores.units.owner()
     fired = np.any([values > thresholds[name] for name, values in scores.running.items()], 0)
