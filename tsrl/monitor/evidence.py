@@ -35,9 +35,11 @@ class Norms(NamedTuple):
 
     @classmethod
     def of(cls, surprise: Mapping[str, np.ndarray]) -> "Norms":
-        """Of `EventEmbedder.surprise` of the reference."""
-        means = np.array([np.nanmean(values) for values in surprise.values()])
-        stds = np.array([max(float(np.nanstd(values)), 1e-6) for values in surprise.values()])
+        """Of `EventEmbedder.surprise` of the reference; no surprise is one in a column that it never had any in."""
+        known = [bool((~np.isnan(values)).any()) for values in surprise.values()]
+        held = list(zip(surprise.values(), known, strict=True))
+        means = np.array([np.nanmean(values) if any_ else 0.0 for values, any_ in held])
+        stds = np.array([max(float(np.nanstd(values)), 1e-6) if any_ else np.inf for values, any_ in held])
         return cls(tuple(surprise), means, stds)
 
     def excess(self, surprise: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -20,6 +20,7 @@ from tsrl.monitor.reference import Reference
 from tsrl.monitor.scores import Settings
 
 FORMAT = 1
+_RECORD = "monitor.json"
 
 
 def save(monitor: Monitor, folder: Path | str) -> None:
@@ -63,7 +64,8 @@ def save(monitor: Monitor, folder: Path | str) -> None:
         "scale": list(monitor.scale),
         "sha256": _hashes(folder),
     }
-    write_whole(folder / "monitor.json", json.dumps(record, indent=1) + "\n")
+    record["sha256"][_RECORD] = _hash_of(record)
+    write_whole(folder / _RECORD, json.dumps(record, indent=1) + "\n")
 
 
 def load(folder: Path | str) -> Monitor:
@@ -74,15 +76,15 @@ def load(folder: Path | str) -> Monitor:
     """
     folder = Path(folder)
     try:
-        record: dict[str, Any] = json.loads((folder / "monitor.json").read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
             f"folder: cannot read monitor.json in {folder} ({error}), want a monitor that was saved there"
         ) from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise InputError(f"{folder / 'monitor.json'}: found another format, want {FORMAT}, that of this version")
-    found = _hashes(folder)
-    wrong = sorted(name for name in {*found, *record["sha256"]} if found.get(name) != record["sha256"].get(name))
+    found, saved = _hashes(folder) | {_RECORD: _hash_of(record)}, record.get("sha256", {})
+    wrong = sorted(name for name in {*found, *saved} if found.get(name) != saved.get(name))
     if wrong:
         raise InputError(
             f"folder: found {folder / wrong[0]} changed, added or removed since the monitor was saved, want it as it "
@@ -113,5 +115,11 @@ def load(folder: Path | str) -> Monitor:
 
 def _hashes(folder: Path) -> dict[str, str]:
     """Of every file but monitor.json: its name from the folder on -> SHA-256."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / "monitor.json")
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / _RECORD)
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _hash_of(record: dict[str, Any]) -> str:
+    """Of what stands in monitor.json beside the hashes."""
+    rest = {name: value for name, value in record.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

@@ -8,7 +8,7 @@ import numpy as np
 
 from tsrl.behaviour import EventEmbedder, pretrain_events
 from tsrl.data.events import EventFields, EventLog
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_whole
 from tsrl.monitor import drift as drifts
 from tsrl.monitor.conformal import combined, p_values, threshold
 from tsrl.monitor.evidence import Bins, Norms, habit_columns, pooled, running, volume
@@ -196,8 +196,11 @@ class Monitor:
         units = units_of(log, self.settings.every, self.settings.gap)
         if since is None:
             return units
-        begin = log.moment(since) if isinstance(self.settings.every, str) else int(since)
-        return units.take(units.start >= begin)
+        if isinstance(self.settings.every, str):
+            since = log.moment(since)
+        else:
+            check_whole("since", int(since) if isinstance(since, np.integer) else since, 0)
+        return units.take(units.start >= since)
 
     def numbers(self, log: EventLog) -> np.ndarray:
         """`[N]` the number of each sequence's user; unknown ones have numbers that nobody has."""
@@ -260,6 +263,8 @@ def _numbers(log: EventLog) -> dict[str, int]:
 
 def _late(log: EventLog, units: Units, settings: Settings) -> np.ndarray:
     """`[U]` bool, the units that calibrate."""
+    if not len(units.user):
+        return np.zeros(0, bool)
     if isinstance(settings.every, str):
         return units.start >= np.quantile(units.start, 1 - settings.calibrate)
     counts = np.bincount(units.user, minlength=len(log))

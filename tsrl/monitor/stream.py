@@ -22,7 +22,8 @@ class Verdict(NamedTuple):
 
     Attributes:
       status: "regular"; "alarm" where a running sum of the unit is above its threshold; "late" for an event before one
-        of its user that came already, and "duplicate" for one that equals the user's last: both change nothing.
+        of its user that came already, and "duplicate" for one that equals the user's last, its time too: both change
+        nothing.
       running: name of `monitor.RUNNING` -> the sum after this event.
     """
 
@@ -34,8 +35,7 @@ class Kept(NamedTuple):
     """What is kept of a user.
 
     Attributes:
-      event: the last one as it came.
-      log: the same as a log of one event.
+      log: the last event, as a log of its own.
       fields: column -> `[context, ...]` model inputs of the last events, from the left.
       seen: events so far.
       unit: of the last event.
@@ -44,7 +44,6 @@ class Kept(NamedTuple):
       expected: field -> `[K]` what the model expects next; empty without such a model.
     """
 
-    event: dict[str, Any]
     log: EventLog
     fields: dict[str, np.ndarray]
     seen: int
@@ -83,7 +82,7 @@ class MonitorStream:
         Args:
           event: "user" and "time" (`numpy.datetime64` or ISO 8601 in the zone of the fitted log, or a number where its
             times are numbers), and a value for every other column of the fitted log; None = missing, but for the
-            action.
+            user and the action.
 
         Raises:
           InputError: a column that is missing, a value of another kind. Nothing has changed.
@@ -92,7 +91,7 @@ class MonitorStream:
         user = str(event["user"])
         kept, names = self.users.get(user), tuple(self._sums())
         if kept is not None:
-            if dict(event) == kept.event:
+            if _same(kept.log, one):
                 return Verdict("duplicate", dict(zip(names, kept.running.tolist(), strict=True)))
             if one.time is not None and kept.log.time is not None and one.time[0] < kept.log.time[0]:
                 return Verdict("late", dict(zip(names, kept.running.tolist(), strict=True)))
@@ -103,7 +102,6 @@ class MonitorStream:
         running = np.maximum((0.0 if fresh or kept is None else kept.running) + steps, 0.0)
         fields, seen = self._inputs(two, kept)
         self.users[user] = Kept(
-            dict(event),
             one,
             fields,
             seen,
@@ -131,9 +129,9 @@ class MonitorStream:
         wanted = ["user", *(["time"] if timed else []), *fields.vocabularies, *numbers]
         if lacking := [name for name in wanted if name not in event]:
             raise InputError(f"event: found {', '.join(event)}, want {lacking[0]!r} as well")
-        action = next(iter(fields.vocabularies))
-        if event[action] is None:
-            raise InputError(f"event: found no {action}, want a value")
+        for name in ("user", next(iter(fields.vocabularies))):
+            if event[name] is None:
+                raise InputError(f"event: found no {name}, want a value")
         names = {}
         for name in fields.vocabularies:
             given = event[name] is not None
@@ -231,6 +229,15 @@ def _expected(method: Method, params: Params, aux: Aux, fields: dict[str, Array]
     assert method.expect is not None
     mask = jnp.arange(next(iter(fields.values())).shape[1])[None] <= last
     return {name: values[0, last] for name, values in method.expect(params, aux, as_batch(fields, mask=mask)).items()}
+
+
+def _same(one: EventLog, other: EventLog) -> bool:
+    """Whether two events are equal in every column; without times none are."""
+    if one.time is None or other.time is None or one.time[0] != other.time[0]:
+        return False
+    same = [np.array_equal(a, b) for name in one.names for a, b in zip(one.names[name], other.names[name], strict=True)]
+    same += [np.array_equal(one.numbers[name], other.numbers[name], equal_nan=True) for name in one.numbers]
+    return all(same)
 
 
 def _joined(before: EventLog, after: EventLog) -> EventLog:
