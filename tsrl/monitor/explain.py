@@ -11,7 +11,7 @@ from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.periods import Units
 from tsrl.monitor.scores import Evidence, Scores
 
-# Events of a unit that are hidden one at a time: those of the largest contributions.
+# Events of a unit that are hidden one at a time: the first of the causes.
 _HIDDEN = 64
 
 
@@ -48,7 +48,8 @@ class Explanation(NamedTuple):
       evidence: name -> p-value by itself, smallest first.
       first_alarm: place in the log of the first event at which a running sum passed its threshold; None where only the
         whole unit is unusual.
-      causes: the events with the largest contributions, largest first.
+      causes: the events that add most to the running sum that is the rarer by itself, the largest first: by their
+        contributions, or by their surprise.
       nearest: user and start of regular units of other users that are most like this one.
     """
 
@@ -83,7 +84,12 @@ def explain(
     found = monitor.evidence(alone, own, np.array([number]))
     weights = monitor.impostors.by_event
     parts = found.ratios[own.first[0] : own.end[0]] * weights
-    order = np.argsort(-parts.sum(1), kind="stable")
+    steps = {"habits": parts.sum(1)}
+    if "surprise" in found.running:
+        steps["surprise"] = monitor.norms.together(found.surprise[own.first[0] : own.end[0]])
+    # What a user does not do too often for habits to tell may still be what nobody expects, as a burst is.
+    rarer = min(steps, key=lambda name: scores.p[name][unit])
+    order = np.argsort(-steps[rarer], kind="stable")
     falls = _falls(monitor, alone, own, number, order[:_HIDDEN], found)
     expected = _expected(monitor.model, alone)
     columns = list(monitor.habits.sizes)
