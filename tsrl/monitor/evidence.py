@@ -48,7 +48,8 @@ class Norms(NamedTuple):
         if not surprise:
             return cls((), np.zeros((0, 0)), np.zeros((users, 0)))
         found = np.stack(list(surprise.values()), -1).astype(np.float64)
-        quantiles = np.nanquantile(found, np.linspace(0, 1, _QUANTILES), axis=0).T
+        known, quantiles = ~np.isnan(found).all(0), np.full((found.shape[1], _QUANTILES), np.nan)
+        quantiles[known] = np.nanquantile(found[:, known], np.linspace(0, 1, _QUANTILES), axis=0).T
         made = cls(tuple(surprise), quantiles, np.zeros((users, len(surprise))))
         scores = made.excess(surprise, user)
         sums = np.stack([np.bincount(user, column, users) for column in scores.T], -1)
@@ -74,7 +75,9 @@ class Norms(NamedTuple):
             rank = np.searchsorted(self.quantiles[place], values, side="left") + 0.5
             scores = stats.norm.ppf(np.minimum(rank / (_QUANTILES + 1), 1 - 0.5 / (_QUANTILES + 1)))
             usual = np.where(known, self.own[np.where(known, user, 0), place], 0.0) if len(self.own) else 0.0
-            made[:, place] = np.where(np.isnan(values), 0.0, scores - usual)
+            # No surprise is one in a column that never had any in the reference.
+            unknown = np.isnan(values) | np.isnan(self.quantiles[place, 0])
+            made[:, place] = np.where(unknown, 0.0, scores - usual)
         return made
 
 

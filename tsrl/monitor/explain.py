@@ -6,12 +6,12 @@ import numpy as np
 
 from tsrl.behaviour.embedder import EventEmbedder
 from tsrl.data.events import EventLog
-from tsrl.monitor.evidence import pooled
+from tsrl.monitor.evidence import SLACK, pooled
 from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.periods import Units
 from tsrl.monitor.scores import Evidence, Scores
 
-# Events of a unit that are hidden one at a time: those of the largest contributions.
+# Events of a unit that are hidden one at a time: the first of the causes.
 _HIDDEN = 64
 
 
@@ -48,7 +48,8 @@ class Explanation(NamedTuple):
       evidence: name -> p-value by itself, smallest first.
       first_alarm: place in the log of the first event at which a running sum passed its threshold; None where only the
         whole unit is unusual.
-      causes: the events with the largest contributions, largest first.
+      causes: the events that add most to the running sum that is the rarer by itself, the largest first: by their
+        contributions, or by their surprise.
       nearest: user and start of regular units of other users that are most like this one.
     """
 
@@ -82,8 +83,12 @@ def explain(
     own = Units(np.zeros(1, np.int64), one.first - offset, one.end - offset, one.start)
     found = monitor.evidence(alone, own, np.array([number]))
     weights = monitor.impostors.event_weight
-    parts = found.ratios[own.first[0] : own.end[0]] * weights
-    order = np.argsort(-parts.sum(1), kind="stable")
+    parts = found.steps["habits"][own.first[0] : own.end[0]] * weights
+    inside = slice(own.first[0], own.end[0])
+    steps = {name: monitor.largest(name, values[inside]) for name, values in found.steps.items()}
+    # What a user does not do too often for habits to tell may still be what nobody expects, as a burst is.
+    rarer = min(steps, key=lambda name: scores.p[name][unit])
+    order = np.argsort(-steps[rarer], kind="stable")
     falls = _falls(monitor, alone, own, number, order[:_HIDDEN], found)
     expected = _expected(monitor.model, alone)
     columns = list(monitor.habits.sizes)
@@ -92,7 +97,7 @@ def explain(
     for place in order[:most]:
         event = int(own.first[0] + place)
         fields = {name: float(parts[place, k]) for k, name in enumerate(columns)}
-        surprise = dict(zip(monitor.norms.names, map(float, found.surprise[event]), strict=True))
+        surprise = dict(zip(monitor.norms.names, map(float, found.steps["surprise"][event] + SLACK), strict=True))
         before = codes[event - 1] if event else 0
         causes.append(
             Cause(

@@ -18,8 +18,10 @@ from tsrl.monitor.impostors import Impostors
 from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.reference import Reference
 from tsrl.monitor.scores import Settings
+from tsrl.monitor.tails import Tail
 
 FORMAT = 1
+_RECORD = "monitor.json"
 
 
 def save(monitor: Monitor, folder: Path | str) -> None:
@@ -36,8 +38,11 @@ def save(monitor: Monitor, folder: Path | str) -> None:
         **monitor.habits.arrays(),
         **{f"reference_{name}": values for name, values in monitor.reference.arrays().items()},
         **{f"bins_{place}": edges for place, edges in enumerate(monitor.bins.edges.values())},
-        **{f"scale_{name}": values for name, values in monitor.scale.items()},
-        **{f"yardsticks_{name}": values for name, values in monitor.yardsticks.items()},
+        **{f"scale_{name}": tail.array() for name, tail in monitor.scale.items()},
+        **{
+            f"yardsticks_{name}": np.stack([tail.array() for tail in tails])
+            for name, tails in monitor.yardsticks.items()
+        },
         "norms_quantiles": monitor.norms.quantiles,
         "norms_own": monitor.norms.own,
         "impostors_mean": monitor.impostors.mean,
@@ -53,7 +58,7 @@ def save(monitor: Monitor, folder: Path | str) -> None:
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
     write_whole(folder / "state.npz", content.getvalue())
-    record = {
+    record: dict[str, Any] = {
         "format": FORMAT,
         "settings": dataclasses.asdict(monitor.settings),
         "habits": monitor.habits.settings(),
@@ -68,7 +73,8 @@ def save(monitor: Monitor, folder: Path | str) -> None:
         "yardsticks": list(monitor.yardsticks),
         "sha256": _hashes(folder),
     }
-    write_whole(folder / "monitor.json", json.dumps(record, indent=1) + "\n")
+    record["sha256"][_RECORD] = _hash_of(record)
+    write_whole(folder / _RECORD, json.dumps(record, indent=1) + "\n")
 
 
 def load(folder: Path | str) -> Monitor:
@@ -79,15 +85,15 @@ def load(folder: Path | str) -> Monitor:
     """
     folder = Path(folder)
     try:
-        record: dict[str, Any] = json.loads((folder / "monitor.json").read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
             f"folder: cannot read monitor.json in {folder} ({error}), want a monitor that was saved there"
         ) from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise InputError(f"{folder / 'monitor.json'}: found another format, want {FORMAT}, that of this version")
-    found = _hashes(folder)
-    wrong = sorted(name for name in {*found, *record["sha256"]} if found.get(name) != record["sha256"].get(name))
+    found, saved = _hashes(folder) | {_RECORD: _hash_of(record)}, record.get("sha256", {})
+    wrong = sorted(name for name in {*found, *saved} if found.get(name) != saved.get(name))
     if wrong:
         raise InputError(
             f"folder: found {folder / wrong[0]} changed, added or removed since the monitor was saved, want it as it "
@@ -117,13 +123,19 @@ def load(folder: Path | str) -> Monitor:
         reference=Reference.restore(own, record["reference"]),
         past=(arrays["past_count"], arrays["past_user"]),
         labels=arrays["labels"],
-        yardsticks={name: arrays[f"yardsticks_{name}"] for name in record["yardsticks"]},
-        scale={name: arrays[f"scale_{name}"] for name in record["scale"]},
+        yardsticks={name: tuple(map(Tail.restore, arrays[f"yardsticks_{name}"])) for name in record["yardsticks"]},
+        scale={name: Tail.restore(arrays[f"scale_{name}"]) for name in record["scale"]},
         calibration=arrays["calibration"],
     )
 
 
 def _hashes(folder: Path) -> dict[str, str]:
     """Of every file but monitor.json: its name from the folder on -> SHA-256."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / "monitor.json")
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / _RECORD)
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _hash_of(record: dict[str, Any]) -> str:
+    """Of what stands in monitor.json beside the hashes."""
+    rest = {name: value for name, value in record.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

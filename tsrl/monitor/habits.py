@@ -180,7 +180,9 @@ class Habits:
         if self.conditions[name] == 1:
             return usual, self_share
         usual_given = every_given.shares(groups[1], value, size, usual)
-        return usual_given, own_given.shares(groups[3], value, size, self_share)
+        # Without any past a user is judged as everyone is, with the condition too.
+        otherwise = np.where(own.groups(groups[2]) > 0, self_share, usual_given)
+        return usual_given, own_given.shares(groups[3], value, size, otherwise)
 
     def update(self, columns: Mapping[str, Column], user: np.ndarray) -> "Habits":
         """Habits that know further events too."""

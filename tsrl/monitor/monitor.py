@@ -8,18 +8,16 @@ import numpy as np
 
 from tsrl.behaviour import EventEmbedder, pretrain_events
 from tsrl.data.events import EventFields, EventLog
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_whole
 from tsrl.monitor import drift as drifts
-from tsrl.monitor.conformal import combined, p_values, threshold
+from tsrl.monitor.conformal import p_values, threshold
 from tsrl.monitor.evidence import SLACK, Bins, Norms, changes, habit_columns, mean_at_changes, pooled, running, volume
 from tsrl.monitor.habits import Column, Habits
 from tsrl.monitor.impostors import Impostors
 from tsrl.monitor.periods import Units, units_of
 from tsrl.monitor.reference import Reference
 from tsrl.monitor.scores import Evidence, Scores, Settings
-
-# The share of regular units whose peak is below a yardstick.
-_HIGH = 0.99
+from tsrl.monitor.tails import Tail
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +37,8 @@ class Monitor:
       reference: embeddings of regular units.
       past: `[U]` events and `[U]` users of the reference's units.
       labels: `[U]` start of each of them, see `Units.start`.
-      yardsticks: name of `RUNNING` -> `[columns]` peaks of the sums that one in a hundred regular units passes.
-      scale: name -> `[n]` evidence of the units that say how rare it is by itself.
+      yardsticks: name of `RUNNING` -> a `Tail` for each column, of the peaks of its sum in regular units.
+      scale: name -> `Tail` of such evidence.
       calibration: `[n]` evidence of all kinds together, of other units.
     """
 
@@ -56,8 +54,8 @@ class Monitor:
     reference: Reference
     past: tuple[np.ndarray, np.ndarray]
     labels: np.ndarray
-    yardsticks: Mapping[str, np.ndarray]
-    scale: Mapping[str, np.ndarray] = field(repr=False)
+    yardsticks: Mapping[str, tuple[Tail, ...]] = field(repr=False)
+    scale: Mapping[str, Tail] = field(repr=False)
     calibration: np.ndarray = field(repr=False)
 
     @classmethod
@@ -137,14 +135,12 @@ class Monitor:
         count = len(found.z)
         first = np.random.default_rng(self.settings.seed).permutation(count) < count // 2
         # Sums of what stays the same for a session have other tails than sums of what changes with every event.
-        yardsticks = {
-            name: np.maximum(np.quantile(peaks[first], _HIGH, axis=0), 1.0) for name, peaks in found.peaks.items()
-        }
+        yardsticks = {name: tuple(Tail.of(column[first]) for column in peaks.T) for name, peaks in found.peaks.items()}
         measured = replace(self, yardsticks=yardsticks)
         evidence = found.values | {name: measured.largest(name, peaks) for name, peaks in found.peaks.items()}
-        scale = {name: values[first] for name, values in evidence.items()}
-        p = np.stack([p_values(scale[name], values[~first]) for name, values in evidence.items()], -1)
-        return replace(measured, scale=scale, calibration=combined(p, "min"))
+        scale = {name: Tail.of(values[first]) for name, values in evidence.items()}
+        rarest = np.max([scale[name].rarity(values[~first]) for name, values in evidence.items()], 0)
+        return replace(measured, scale=scale, calibration=rarest)
 
     def evidence(self, log: EventLog, units: Units, user: np.ndarray) -> Evidence:
         """What speaks against units.
@@ -162,9 +158,9 @@ class Monitor:
         z, whose = pooled(z, units), user[units.user]
         # Somebody may take over all of an account or change one habit.
         steps = self.against_user(ratios, columns, surprise)
-        sums = {name: running(values[events], owner) for name, values in steps.items()}
         if excess.shape[1]:
-            sums["surprise"] = running(excess[events] - SLACK, owner)
+            steps["surprise"] = excess - SLACK
+        sums = {name: running(values[events], owner) for name, values in steps.items()}
         count = units.end - units.first
         begins = np.cumsum(count) - count
         peaks = {name: np.maximum.reduceat(values, begins) for name, values in sums.items()}
@@ -176,11 +172,13 @@ class Monitor:
         if self.settings.gap is not None or isinstance(self.settings.every, str):
             values["volume"] = volume(count, whose, self.past)
         at_events = {name: self.largest(name, values) for name, values in sums.items()}
-        return Evidence(values, at_events, peaks, z, ratios, excess)
+        return Evidence(values, at_events, peaks, z, steps)
 
     def largest(self, name: str, sums: np.ndarray) -> np.ndarray:
-        """Of sums `[..., columns]` the largest, each measured by what is a high peak of its column."""
-        return np.asarray((sums / self.yardsticks[name]).max(-1) if self.yardsticks else sums.max(-1))
+        """Of sums `[..., columns]` the rarest, each measured by the peaks of its column."""
+        if not self.yardsticks:
+            return np.asarray(sums.max(-1))
+        return np.max([tail.rarity(column) for tail, column in zip(self.yardsticks[name], sums.T, strict=True)], 0).T
 
     def against_user(
         self, ratios: np.ndarray, columns: Mapping[str, Column], surprise: Mapping[str, np.ndarray]
@@ -208,26 +206,26 @@ class Monitor:
 
     def rarity(self, evidence: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """P-values of each kind of evidence and of all together."""
-        p = {name: p_values(self.scale[name], values) for name, values in evidence.items()}
-        return p, p_values(self.calibration, combined(np.stack(list(p.values()), -1), "min"))
+        rarities = {name: self.scale[name].rarity(values) for name, values in evidence.items()}
+        p = {name: np.exp(-values) for name, values in rarities.items()}
+        return p, p_values(self.calibration, np.max(list(rarities.values()), 0))
 
     def thresholds(self, rate: float) -> dict[str, float]:
         """The evidence of each kind above which a unit is an alarm, whatever the others are; infinite where no evidence
         of the kind is rare enough."""
-        # An alarm: minus the smallest p-value is above the threshold of the combination.
-        smallest = -threshold(self.calibration, rate)
-        if not 0 < smallest <= 1:
-            return dict.fromkeys(self.scale, np.inf)
-        # Below it, strictly.
-        return {name: threshold(values, np.nextafter(smallest, 0)) for name, values in self.scale.items()}
+        rarest = threshold(self.calibration, rate)
+        return {name: tail.value(rarest) for name, tail in self.scale.items()}
 
     def units(self, log: EventLog, since: Any = None) -> Units:
         """The units of a log, see `score`."""
         units = units_of(log, self.settings.every, self.settings.gap)
         if since is None:
             return units
-        begin = log.moment(since) if isinstance(self.settings.every, str) else int(since)
-        return units.take(units.start >= begin)
+        if isinstance(self.settings.every, str):
+            since = log.moment(since)
+        else:
+            check_whole("since", int(since) if isinstance(since, np.integer) else since, 0)
+        return units.take(units.start >= since)
 
     def numbers(self, log: EventLog) -> np.ndarray:
         """`[N]` the number of each sequence's user; unknown ones have numbers that nobody has."""
@@ -290,6 +288,8 @@ def _numbers(log: EventLog) -> dict[str, int]:
 
 def _late(log: EventLog, units: Units, settings: Settings) -> np.ndarray:
     """`[U]` bool, the units that calibrate."""
+    if not len(units.user):
+        return np.zeros(0, bool)
     if isinstance(settings.every, str):
         return units.start >= np.quantile(units.start, 1 - settings.calibrate)
     counts = np.bincount(units.user, minlength=len(log))

@@ -37,7 +37,7 @@ class Scores(NamedTuple):
       units: which events they are of.
       user: `[U]` their users' names.
       evidence: name of `EVIDENCE` -> `[U]`, high = unusual; none of those that the log has no columns for.
-      p: name -> `[U]` how rare such evidence is by itself, of units that calibrated it.
+      p: name -> `[U]` about the share of regular units with as much of such evidence, see `tails`.
       p_value: `[U]` of all evidence together: of regular units a share `rate` has at most `rate`.
       running: name of `RUNNING` -> `[E']` of the units' events, one unit after another.
     """
@@ -66,13 +66,11 @@ class Evidence(NamedTuple):
       running: name -> `[E']`.
       peaks: name of `RUNNING` -> `[U, columns]`, the highest of each sum in a unit, before it is measured.
       z: `[U, D]` the units' embeddings.
-      ratios: `[E, columns]`, see `Habits.ratios`, of all events of the log.
-      surprise: `[E, columns]`, see `Norms.excess`, of all events of the log; no columns without a model that predicts.
+      steps: name of `RUNNING` -> `[E, columns]`, what each event of the log adds to the sums.
     """
 
     values: dict[str, np.ndarray]
     running: dict[str, np.ndarray]
     peaks: dict[str, np.ndarray]
     z: np.ndarray
-    ratios: np.ndarray
-    surprise: np.ndarray
+    steps: dict[str, np.ndarray]

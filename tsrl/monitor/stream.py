@@ -18,7 +18,8 @@ class Verdict(NamedTuple):
 
     Attributes:
       status: "regular"; "alarm" where a running sum of the unit is above its threshold; "late" for an event before one
-        of its user that came already, and "duplicate" for one that equals the user's last: both change nothing.
+        of its user that came already, and "duplicate" for one that equals the user's last, its time too: both change
+        nothing.
       running: name of `monitor.RUNNING` -> the sum after this event.
     """
 
@@ -30,8 +31,7 @@ class Kept(NamedTuple):
     """What is kept of a user.
 
     Attributes:
-      event: the last one as it came.
-      log: the same as a log of one event.
+      log: the last event, as a log of its own.
       fields: column -> `[context, ...]` model inputs of the last events, from the left.
       seen: events so far.
       unit: of the last event.
@@ -40,7 +40,6 @@ class Kept(NamedTuple):
       expected: field -> `[K]` what the model expects next; empty without such a model.
     """
 
-    event: dict[str, Any]
     log: EventLog
     fields: dict[str, np.ndarray]
     seen: int
@@ -77,7 +76,7 @@ class MonitorStream:
         Args:
           event: "user" and "time" (`numpy.datetime64` or ISO 8601 in the zone of the fitted log, or a number where its
             times are numbers), and a value for every other column of the fitted log; None = missing, but for the
-            action.
+            user and the action.
 
         Raises:
           InputError: a column that is missing, a value of another kind. Nothing has changed.
@@ -86,7 +85,7 @@ class MonitorStream:
         user = str(event["user"])
         kept = self.users.get(user)
         if kept is not None:
-            if dict(event) == kept.event:
+            if _same(kept.log, one):
                 return Verdict("duplicate", self._largest(kept.running))
             if one.time is not None and kept.log.time is not None and one.time[0] < kept.log.time[0]:
                 return Verdict("late", self._largest(kept.running))
@@ -98,7 +97,6 @@ class MonitorStream:
         running = {name: np.maximum(before.get(name, 0.0) + step, 0.0) for name, step in steps.items()}
         fields, seen = self._inputs(two, kept)
         self.users[user] = Kept(
-            dict(event),
             one,
             fields,
             seen,
@@ -127,9 +125,9 @@ class MonitorStream:
         wanted = ["user", *(["time"] if timed else []), *fields.vocabularies, *numbers]
         if lacking := [name for name in wanted if name not in event]:
             raise InputError(f"event: found {', '.join(event)}, want {lacking[0]!r} as well")
-        action = next(iter(fields.vocabularies))
-        if event[action] is None:
-            raise InputError(f"event: found no {action}, want a value")
+        for name in ("user", next(iter(fields.vocabularies))):
+            if event[name] is None:
+                raise InputError(f"event: found no {name}, want a value")
         names = {}
         for name in fields.vocabularies:
             given = event[name] is not None
@@ -217,6 +215,15 @@ class MonitorStream:
     def _expect(self, fields: dict[str, np.ndarray], seen: int) -> dict[str, np.ndarray]:
         model = self.monitor.model
         return {} if model.method.expect is None else model.expect_next(fields, min(seen, model.context))
+
+
+def _same(one: EventLog, other: EventLog) -> bool:
+    """Whether two events are equal in every column; without times none are."""
+    if one.time is None or other.time is None or one.time[0] != other.time[0]:
+        return False
+    same = [np.array_equal(a, b) for name in one.names for a, b in zip(one.names[name], other.names[name], strict=True)]
+    same += [np.array_equal(one.numbers[name], other.numbers[name], equal_nan=True) for name in one.numbers]
+    return all(same)
 
 
 def _joined(before: EventLog, after: EventLog) -> EventLog:

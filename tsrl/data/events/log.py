@@ -130,7 +130,9 @@ class EventLog:
         Args:
           sequences: `[M]` their numbers, in any order; or a `[N]` bool.
         """
-        chosen = np.arange(len(self))[np.asarray(sequences)]
+        chosen = np.asarray(sequences)
+        # An empty list would be one of floats.
+        chosen = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.int64)]
         rows = ranges(self.starts[chosen], self.lengths[chosen])
         return self._of(rows, self.users[chosen], self.lengths[chosen])
 

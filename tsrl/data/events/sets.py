@@ -48,7 +48,7 @@ class Badges(NamedTuple):
     """Badges of users of a site of questions and answers, in the order in which they were given.
 
     Attributes:
-      log: user, time in years, badge.
+      log: user, time in seconds since 1970 as a number, badge.
       in_test: `[N, 5]` bool, the users of each fold's test part.
     """
 
@@ -75,9 +75,11 @@ def stackoverflow(data_dir: str | Path | None = None) -> Badges:
     References: Du et al. (2016), Recurrent Marked Temporal Point Processes, KDD.
     """
     arrays = _arrays("StackOverflow", data_dir, ("type", "time", "length", "in_test_fold", "badges"))
-    user = np.repeat(np.arange(len(arrays["length"])), arrays["length"])
+    length = arrays["length"]
+    user = np.repeat(np.arange(len(length)), length)
     columns = {"user": user, "time": arrays["time"], "action": arrays["badges"][arrays["type"] - 1]}
-    return Badges(read_events(columns), arrays["in_test_fold"])
+    # Users without badges are no sequences.
+    return Badges(read_events(columns), arrays["in_test_fold"][length > 0])
 
 
 def bpic2012(data_dir: str | Path | None = None) -> Applications:
@@ -96,8 +98,9 @@ def bpic2012(data_dir: str | Path | None = None) -> Applications:
     case = events["_case"].to_numpy()
     activity = np.array(events["concept:name"].to_pylist())
     state = np.array(events["lifecycle:transition"].to_pylist())
-    amount = np.zeros(int(case.max()) + 1)
-    amount[cases["_case"].to_numpy()] = cases["AMOUNT_REQ"].to_numpy()
+    asked = cases["_case"].to_numpy()
+    amount = np.full(1 + max(case.max(), asked.max()), np.nan)
+    amount[asked] = cases["AMOUNT_REQ"].to_numpy()
     log = read_events(
         {
             "user": case,

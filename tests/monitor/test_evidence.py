@@ -1,0 +1,190 @@
+"""Evidence against loops, sums of probabilities and integrals."""
+
+import datetime
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from tsrl.data.events import EventColumns, EventFields, read_events
+from tsrl.errors import InputError
+from tsrl.monitor.evidence import Bins, Norms, habit_columns, pooled, running, volume
+from tsrl.monitor.periods import Units
+
+LOG = read_events(
+    {
+        "user": ["a"] * 5 + ["b"] * 3,
+        "time": [f"2026-01-0{day}T{hour:02}:30" for day, hour in
+                 ((1, 0), (1, 23), (4, 12), (5, 0), (5, 1), (2, 3), (3, 4), (6, 5))],
+        "action": ["in", "buy", "in", "out", "in", "in", "buy", "buy"],
+        "amount": [None, 1.0, 2.0, None, 4.0, 8.0, 16.0, 32.0],
+    },
+    EventColumns(numeric=("amount",)),
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(st.floats(-50, 50), min_size=1, max_size=8), max_size=8))
+def test_running_sums_against_a_loop(units):
+    wanted, unit = [], []
+    for number, values in enumerate(units):
+        total = 0.0
+        for value in values:
+            total = max(0.0, total + value)
+            wanted.append(total)
+            unit.append(number)
+    values = np.array([value for values in units for value in values])
+    np.testing.assert_allclose(running(values, np.array(unit, int)), wanted, atol=1e-9)
+
+
+def test_running_sums_of_a_long_log_are_as_exact():
+    """Units are pushed apart by the largest path there is: of many units, and of one that is far out."""
+    random = np.random.default_rng(0)
+    unit = np.repeat(np.arange(20_000), random.integers(1, 5, 20_000))
+    values = random.normal(-0.3, 1, len(unit))
+    values[777] = 1e4
+    total, wanted = 0.0, np.zeros(len(unit))
+    for place, value in enumerate(values):
+        total = max(0.0, (total if place and unit[place] == unit[place - 1] else 0.0) + value)
+        wanted[place] = total
+    np.testing.assert_allclose(running(values, unit), wanted, atol=1e-6)
+
+
+def test_pooled_is_the_mean_of_each_units_events():
+    z = np.random.default_rng(0).normal(size=(9, 3))
+    units = Units(np.array([1, 0, 1]), np.array([4, 0, 7]), np.array([7, 1, 9]), np.zeros(3, int))
+    np.testing.assert_allclose(pooled(z, units), [z[4:7].mean(0), z[0], z[7:9].mean(0)])
+    assert pooled(z, units.take(np.zeros(0, int))).shape == (0, 3)
+
+
+# Events and users of reference units; of user 2 there are none.
+PAST = (np.array([10, 12, 11, 30, 26, 3]), np.array([0, 0, 0, 1, 1, 3]))
+
+
+def prior(counts, user):
+    """Shape and rate of the gamma distribution of the users' rates, by moments."""
+    rates, lengths = [], []
+    for who in sorted(set(user.tolist())):
+        own = [count for count, owner in zip(counts.tolist(), user.tolist(), strict=True) if owner == who]
+        rates.append(sum(own) / len(own))
+        lengths.append(len(own))
+    mean = sum(rates) / len(rates)
+    spread = sum((rate - mean) ** 2 for rate in rates) / len(rates)
+    # Of the mean of n units of a user a part is what counts vary by themselves.
+    spread -= sum(rate / n for rate, n in zip(rates, lengths, strict=True)) / len(rates)
+    spread = max(spread, 1e-3 * mean**2)
+    return mean**2 / spread, mean / spread
+
+
+def density_of_so_many(rate, count, rates):
+    return stats.poisson.sf(count - 1, rate) * rates.pdf(rate)
+
+
+def test_volume_is_minus_the_log_of_so_many_or_more():
+    counts, user = np.array([11, 40, 1, 28, 9, 60]), np.array([0, 0, 1, 1, 2, 7])
+    shape, rate = prior(*PAST)
+    for count, who, found in zip(counts, user, volume(counts, user, PAST), strict=True):
+        own = PAST[0][PAST[1] == who]
+        a, b = shape + own.sum(), rate + len(own)
+        wanted = 1 - sum(stats.nbinom.pmf(k, a, b / (b + 1)) for k in range(count))
+        assert found == pytest.approx(-math.log(wanted), rel=1e-6, abs=1e-12)
+        # The same as an integral: the rate is gamma-distributed given the past, the events are Poisson given the rate.
+        integral = integrate.quad(density_of_so_many, 0, 120, (count, stats.gamma(a, scale=1 / b)), limit=200)[0]
+        assert found == pytest.approx(-math.log(integral), rel=1e-4, abs=1e-6)
+    # More events of a user are more unusual, and those of a user without a past are judged by everyone's.
+    several = volume(np.arange(1, 60), np.zeros(59, int), PAST)
+    assert (np.diff(several) > 0).all()
+    assert volume(np.array([30]), np.array([2]), PAST) == volume(np.array([30]), np.array([500]), PAST)
+
+
+def test_volume_of_few_users_is_defined():
+    """Of one user nothing is known about how users differ."""
+    for past in ((np.array([5, 7]), np.array([0, 0])), (np.array([4]), np.array([3]))):
+        found = volume(np.array([1, 6, 500, 10**7]), np.array([0, 3, 0, 9]), past)
+        assert not np.isnan(found).any()
+        assert (np.diff(found[[0, 1, 2]]) > 0).all()
+    assert volume(np.zeros(0, int), np.zeros(0, int), PAST).shape == (0,)
+
+
+def test_numbers_fall_into_the_references_deciles():
+    bins = Bins.of(LOG)
+    codes = bins.codes(LOG)
+    for name, values in (("amount", LOG.numbers["amount"]), ("since previous", LOG.since_previous())):
+        known = sorted(value for value in values.tolist() if not math.isnan(value))
+        edges = []
+        for tenth in range(1, 10):
+            place = tenth / 10 * (len(known) - 1)
+            low = known[int(place)]
+            edges.append(low + (place - int(place)) * (known[min(int(place) + 1, len(known) - 1)] - low))
+        np.testing.assert_allclose(bins.edges[name], edges)
+        wanted = [10 if math.isnan(v) else sum(edge < v for edge in edges) for v in values.tolist()]
+        assert codes[name].tolist() == wanted
+    assert codes["amount"][0] == codes["since previous"][0] == 10
+    # What is above or below all of the reference is in the outer bins.
+    far = LOG.keep(np.ones(LOG.events, bool))
+    far.numbers["amount"][:] = [-1e9, 1e9] * 4
+    assert bins.codes(far)["amount"].tolist() == [0, 9] * 4
+
+
+def test_a_column_without_any_number_has_bins():
+    lacking = LOG.keep(np.ones(LOG.events, bool))
+    lacking.numbers["amount"][:] = np.nan
+    bins = Bins.of(lacking)
+    assert (bins.codes(lacking)["amount"] == 10).all()
+    assert (bins.codes(LOG)["amount"][1:3] < 10).all()
+
+
+def test_other_numbers_are_refused():
+    with pytest.raises(InputError, match=r"log: found the numbers \['since previous'\], want \['amount', 'since"):
+        Bins.of(LOG).codes(read_events({"user": ["a"], "time": ["2026-01-01"], "action": ["in"]}))
+
+
+def test_columns_of_habits_against_pythons_calendar():
+    fields, bins = EventFields.learn(LOG, min_count=1), Bins.of(LOG)
+    columns = habit_columns(LOG, fields, bins)
+    moments = [datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=int(time)) for time in LOG.time]
+    assert columns["hour"].value.tolist() == [moment.hour for moment in moments]
+    assert columns["weekday"].value.tolist() == [moment.weekday() for moment in moments]
+    action, given_ = columns["next action"].value, columns["next action"].given
+    np.testing.assert_array_equal(action, fields.codes(LOG, "action"))
+    for row in range(LOG.events):
+        assert given_[row] == (0 if row in LOG.starts else action[row - 1])
+    assert list(columns) == ["action", "amount", "since previous", "hour", "weekday", "next action"]
+    none = habit_columns(LOG.keep(np.zeros(LOG.events, bool)), fields, bins)
+    assert all(len(column.value) == 0 for column in none.values())
+
+
+def test_hours_are_those_of_the_zone():
+    log = read_events(
+        {"user": ["a", "a"], "time": ["2026-01-04T23:30Z", "2026-07-05T22:30Z"], "action": ["in", "in"]},
+        EventColumns(timezone="UTC"),
+    )
+    columns = habit_columns(log, EventFields.learn(log, zone="Europe/Berlin"), Bins.of(log))
+    # Both on a Monday after midnight in Berlin.
+    assert columns["hour"].value.tolist() == [0, 0]
+    assert columns["weekday"].value.tolist() == [0, 0]
+
+
+def test_surprise_is_measured_in_standard_deviations_and_unknown_is_none():
+    surprise = {"action": np.array([np.nan, 1.0, 3.0, 2.0]), "amount": np.array([np.nan, 0.0, 0.0, 0.0])}
+    norms = Norms.of(surprise)
+    np.testing.assert_allclose(norms.mean, [2, 0])
+    np.testing.assert_allclose(norms.std, [math.sqrt(2 / 3), 1e-6])
+    excess = norms.excess(surprise)
+    np.testing.assert_allclose(excess, [[0, 0], [-math.sqrt(1.5), 0], [math.sqrt(1.5), 0], [0, 0]], atol=1e-12)
+    np.testing.assert_allclose(norms.together(excess), excess.sum(1) / math.sqrt(2) - 0.5)
+    with pytest.raises(InputError, match="log: found the columns action, want action, amount"):
+        norms.excess({"action": surprise["action"]})
+
+
+def test_a_surprise_that_the_reference_never_had_is_none_either():
+    """Of a reference of first events nothing is known."""
+    norms = Norms.of({"action": np.array([np.nan, np.nan])})
+    assert np.isfinite(norms.excess({"action": np.array([np.nan, 3.0])})).all()
+
+
+def test_without_a_model_that_predicts_there_is_no_surprise():
+    norms = Norms.of({})
+    assert norms.excess({}).shape[1] == 0

@@ -1,0 +1,53 @@
+"""How rare a number is, also beyond all that was seen: quantiles, and an exponential tail above the highest tenth.
+
+What is above a high threshold is exponential for light-tailed numbers (Pickands 1975, shape 0), which running sums with
+a drift downwards have. The tail only has to rank: what alarms mean is calibrated on other units.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+_FROM = 0.9
+_LEVELS = np.linspace(0, _FROM, 91)
+
+
+class Tail(NamedTuple):
+    """Of one number.
+
+    Attributes:
+      grid: `[91]` quantiles from 0 to 0.9.
+      excess: mean by which the highest tenth is above the last of them.
+    """
+
+    grid: np.ndarray
+    excess: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Tail":
+        """Of regular units' values, one or more."""
+        grid = np.quantile(values, _LEVELS)
+        above = values[values > grid[-1]] - grid[-1]
+        # Where the highest tenth is all alike, by its size: nothing is said of how it would go on.
+        return cls(grid, float(above.mean()) if len(above) else max(abs(float(grid[-1])), 1.0))
+
+    def rarity(self, values: np.ndarray) -> np.ndarray:
+        """Minus the logarithm of the share of regular units with as high a value, in nats."""
+        body = np.interp(values, self.grid, -np.log1p(-_LEVELS))
+        beyond = np.asarray(values) - self.grid[-1]
+        return np.where(beyond > 0, -np.log1p(-_FROM) + beyond / self.excess, body)
+
+    def value(self, rarity: float) -> float:
+        """The value of a rarity; infinite for an infinite one."""
+        if rarity > -np.log1p(-_FROM):
+            return float(self.grid[-1] + (rarity + np.log1p(-_FROM)) * self.excess)
+        return float(np.interp(rarity, -np.log1p(-_LEVELS), self.grid))
+
+    def array(self) -> np.ndarray:
+        """`[92]`: grid and excess, for `restore`."""
+        return np.append(self.grid, self.excess)
+
+    @classmethod
+    def restore(cls, array: np.ndarray) -> "Tail":
+        """From `array`."""
+        return cls(array[:-1], float(array[-1]))
