@@ -45,7 +45,7 @@ def temporal_contrastive(z1: Array, z2: Array, length: Array | int | None = None
     exists = (jnp.arange(steps) < length) & (length > 1)
     where = layout([2 * steps])
     z = _side_by_side([_stacked((z1, z2), length)], where)
-    normalisers, _, positive = _compared(z, length[None], where, True, False)
+    normalisers, _, positive = _compared(z, length[None], jnp.asarray(0), where, True, False, None)
     return jnp.sum((normalisers - positive)[:, :steps], 1, where=exists) / jnp.maximum(length, 1)
 
 
