@@ -4,12 +4,14 @@ import dataclasses
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tsrl import behaviour
+from tsrl.data.events import EventColumns
 from tsrl.errors import InputError
 from tsrl.files import write_whole
 from tsrl.monitor.evidence import Bins, Norms
@@ -20,10 +22,17 @@ from tsrl.monitor.reference import Reference
 from tsrl.monitor.scores import Settings
 
 FORMAT = 1
+RECORD = "monitor.json"
+_COLUMNS = "columns.json"
 
 
-def save(monitor: Monitor, folder: Path | str) -> None:
+def save(monitor: Monitor, folder: Path | str, columns: EventColumns | None = None) -> None:
     """Writes a monitor to a new folder: `model/`, `state.npz`, and `monitor.json`, which is written last.
+
+    Args:
+      monitor: to be saved.
+      folder: new or empty.
+      columns: what the columns of the table mean that its log was read from, for `load_columns`: `columns.json`.
 
     Raises:
       InputError: the folder exists and is not empty.
@@ -48,9 +57,9 @@ def save(monitor: Monitor, folder: Path | str) -> None:
         "calibration": monitor.calibration,
         "users": np.array(list(monitor.users), dtype=str),
     }
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
-    write_whole(folder / "state.npz", content.getvalue())
+    write_arrays(folder / "state.npz", arrays)
+    if columns is not None:
+        write_whole(folder / _COLUMNS, json.dumps(dataclasses.asdict(columns), indent=1) + "\n")
     record = {
         "format": FORMAT,
         "settings": dataclasses.asdict(monitor.settings),
@@ -61,9 +70,9 @@ def save(monitor: Monitor, folder: Path | str) -> None:
         "norms": list(monitor.norms.names),
         "impostors_bias": monitor.impostors.bias,
         "scale": list(monitor.scale),
-        "sha256": _hashes(folder),
+        "sha256": hashes(folder, RECORD),
     }
-    write_whole(folder / "monitor.json", json.dumps(record, indent=1) + "\n")
+    write_whole(folder / RECORD, json.dumps(record, indent=1) + "\n")
 
 
 def load(folder: Path | str) -> Monitor:
@@ -73,45 +82,94 @@ def load(folder: Path | str) -> Monitor:
       InputError: no monitor there, one of another version, or a file that is not as it was written.
     """
     folder = Path(folder)
+    record = read_record(folder, RECORD, FORMAT)
+    arrays = read_arrays(folder / "state.npz")
     try:
-        record: dict[str, Any] = json.loads((folder / "monitor.json").read_text(encoding="utf-8"))
+        prefix = "reference_"
+        own = {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+        return Monitor(
+            settings=Settings(**record["settings"]),
+            model=behaviour.load(folder / "model"),
+            users={str(name): place for place, name in enumerate(arrays["users"])},
+            zone=record["zone"],
+            bins=Bins({name: arrays[f"bins_{place}"] for place, name in enumerate(record["bins"])}),
+            norms=Norms(tuple(record["norms"]), arrays["norms_mean"], arrays["norms_std"]),
+            habits=Habits.restore(arrays, record["habits"]),
+            impostors=Impostors(
+                arrays["impostors_mean"], arrays["impostors_std"], arrays["impostors_weight"], record["impostors_bias"]
+            ),
+            reference=Reference.restore(own, record["reference"]),
+            past=(arrays["past_count"], arrays["past_user"]),
+            labels=arrays["labels"],
+            scale={name: arrays[f"scale_{name}"] for name in record["scale"]},
+            calibration=arrays["calibration"],
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder / RECORD}: found a record that lacks {error}, want it as it was saved") from error
+
+
+def load_columns(folder: Path | str) -> EventColumns:
+    """What the columns of a log mean for a monitor that was saved with them.
+
+    Raises:
+      InputError: it was saved without, or they cannot be read.
+    """
+    path = Path(folder) / _COLUMNS
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        lists = {name: tuple(value) for name, value in record.items() if isinstance(value, list)}
+        return EventColumns(**record | lists)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"folder: cannot read {_COLUMNS} in {folder} ({error}), want a monitor that was saved with its columns"
+        ) from error
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an .npz file of plain arrays, whole."""
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    write_whole(path, content.getvalue())
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads what `write_arrays` wrote."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def read_record(folder: Path, name: str, version: int) -> dict[str, Any]:
+    """The record of a saved monitor, after all other files of its folder have been compared with the hashes in it.
+
+    Args:
+      folder: of the monitor.
+      name: of the record.
+      version: its "format".
+
+    Raises:
+      InputError: no such record, one of another version, or a file that is not as it was written.
+    """
+    try:
+        record: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"folder: cannot read monitor.json in {folder} ({error}), want a monitor that was saved there"
+            f"folder: cannot read {name} in {folder} ({error}), want a monitor that was saved there"
         ) from error
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise InputError(f"{folder / 'monitor.json'}: found another format, want {FORMAT}, that of this version")
-    found = _hashes(folder)
-    wrong = sorted(name for name in {*found, *record["sha256"]} if found.get(name) != record["sha256"].get(name))
+    if not isinstance(record, dict) or record.get("format") != version:
+        raise InputError(f"{folder / name}: found another format, want {version}, that of this version")
+    found, wanted = hashes(folder, name), record.get("sha256")
+    if not isinstance(wanted, dict):
+        raise InputError(f"{folder / name}: found no hashes of the files, want it as it was saved")
+    wrong = sorted(file for file in {*found, *wanted} if found.get(file) != wanted.get(file))
     if wrong:
         raise InputError(
             f"folder: found {folder / wrong[0]} changed, added or removed since the monitor was saved, want it as it "
             "was"
         )
-    with np.load(folder / "state.npz", allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    prefix = "reference_"
-    own = {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
-    return Monitor(
-        settings=Settings(**record["settings"]),
-        model=behaviour.load(folder / "model"),
-        users={str(name): place for place, name in enumerate(arrays["users"])},
-        zone=record["zone"],
-        bins=Bins({name: arrays[f"bins_{place}"] for place, name in enumerate(record["bins"])}),
-        norms=Norms(tuple(record["norms"]), arrays["norms_mean"], arrays["norms_std"]),
-        habits=Habits.restore(arrays, record["habits"]),
-        impostors=Impostors(
-            arrays["impostors_mean"], arrays["impostors_std"], arrays["impostors_weight"], record["impostors_bias"]
-        ),
-        reference=Reference.restore(own, record["reference"]),
-        past=(arrays["past_count"], arrays["past_user"]),
-        labels=arrays["labels"],
-        scale={name: arrays[f"scale_{name}"] for name in record["scale"]},
-        calibration=arrays["calibration"],
-    )
+    return record
 
 
-def _hashes(folder: Path) -> dict[str, str]:
-    """Of every file but monitor.json: its name from the folder on -> SHA-256."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / "monitor.json")
+def hashes(folder: Path, record: str) -> dict[str, str]:
+    """Of every file but the record: its name from the folder on -> SHA-256."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / record)
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
