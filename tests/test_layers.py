@@ -40,6 +40,7 @@ ALLOWED = {
         "behaviour",
     },
     "monitor": {"types", "errors", "files", "data", "embedder", "behaviour", "monitor"},
+    "monitoring": {"errors", "files", "data", "behaviour", "monitor", "report", "monitoring"},
     "report": {"errors", "report"},
     "streaming": {"types", "errors", "files", "data", "embedder"},
     "bulk": {"types", "errors", "files", "data", "config", "embedder", "bulk"},

@@ -14,7 +14,7 @@ def main(args: list[str] | None = None) -> None:
 
     `tsrl train NAME [flags]` is the same as `python experiments/NAME.py [flags]`; `tsrl evaluate [flags]` judges
     embeddings in a file; `tsrl datasets` lists what there is to train on; `tsrl embed IN OUT --model DIR` embeds files
-    of any size. `--help` after each lists its flags.
+    of any size; `tsrl monitor` finds unusual behaviour in a log of users' actions. `--help` after each lists its flags.
     """
     try:
         _main(sys.argv[1:] if args is None else args)
@@ -39,10 +39,11 @@ def _main(args: list[str]) -> None:
     commands.add_parser("evaluate", help="judge embeddings in an .npz file", add_help=False)
     commands.add_parser("datasets", help="list, show or prepare data sets", add_help=False)
     commands.add_parser("embed", help="embed files of any size with a trained model", add_help=False)
-    if args[:1] in (["evaluate"], ["datasets"], ["embed"]):
+    commands.add_parser("monitor", help="find unusual behaviour in a log of users' actions", add_help=False)
+    if args[:1] in (["evaluate"], ["datasets"], ["embed"], ["monitor"]):
         from tsrl import script
 
-        {"evaluate": script.evaluate, "datasets": script.datasets, "embed": script.embed}[args[0]](args[1:])
+        getattr(script, args[0])(args[1:])
         return
     parsed = parser.parse_args(args)
     if parsed.name not in scripts:

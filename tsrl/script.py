@@ -169,6 +169,20 @@ def embed(args: list[str]) -> None:
             _leave(f"{found.errors:,} rows could not be embedded: {config.out}/errors-*.parquet says why", 3)
 
 
+def monitor(args: list[str]) -> None:
+    """`tsrl monitor`: finds unusual behaviour in a log of users' actions. Exit codes: 0 done, whatever was found; 2
+    wrong input; 1 the loss was no longer finite; 130 stopped by Ctrl-C, 143 by SIGTERM; nothing is written then.
+
+    Args:
+      args: see `tsrl.monitoring.main`.
+    """
+    from tsrl.monitoring import main as command
+
+    _share_arenas()
+    with exit_codes("nothing was written, the same command starts anew", 143):
+        command(args)
+
+
 def _show(report: dict[str, Any]) -> None:
     console = Console()
     tables = comparison_tables if report.get("kind") == "comparison" else results_tables

@@ -4,6 +4,7 @@ from tsrl.monitor.explain import Cause, Explanation, explain
 from tsrl.monitor.folder import load, save
 from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.scores import Evidence, Scores, Settings
+from tsrl.monitor.series import SeriesMonitor, SeriesScores
 from tsrl.monitor.stream import MonitorStream, Verdict
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "Monitor",
     "MonitorStream",
     "Scores",
+    "SeriesMonitor",
+    "SeriesScores",
     "Settings",
     "Verdict",
     "explain",

@@ -64,6 +64,7 @@ class Monitor:
         log: EventLog,
         model: EventEmbedder | None = None,
         settings: Settings | None = None,
+        zone: str | None = None,
         **training: Any,
     ) -> "Monitor":
         """Learns what is regular.
@@ -75,6 +76,7 @@ class Monitor:
           log: of regular events only, one sequence for each user.
           model: of events; it should not have seen the units that calibrate. Default: trained on the reference.
           settings: see `Settings`.
+          zone: see `EventFields.learn`; of a given model it is that of its fields.
           **training: settings of `pretrain_events`.
 
         Raises:
@@ -97,7 +99,7 @@ class Monitor:
         reference_log = log.keep(seen)
         if model is None:
             # A rare value says much about whose it is.
-            training = {"fields": EventFields.learn(reference_log, min_count=1), **training}
+            training = {"fields": EventFields.learn(reference_log, min_count=1, zone=zone), **training}
             model = pretrain_events(reference_log, seed=settings.seed, **training)
         bins, user = Bins.of(reference_log), np.arange(len(log))
         z, surprise = model.represent(log)
