@@ -1,4 +1,5 @@
-"""The committed results are reports of this schema, made by a command of their own, and name no machine's folders."""
+"""The committed results are reports of this schema or records of users' behaviour, made by a command of their own, and
+name no machine's folders."""
 
 import json
 import re
@@ -9,6 +10,15 @@ import pytest
 from tsrl.report.schema import SCHEMA, check_report
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "results"
+# What `experiments/behaviour.py` writes, and a control of each of its tasks; the simulator's truth is known.
+BEHAVIOUR = {"command", "task", "seed", "rows", "notes", "wall_s", "versions", "hardware"}
+CONTROLS = {
+    "unix": "Markov chain of each user",
+    "stackoverflow": "Markov chain",
+    "bpic2012": "bag of activities, amount; boosting, 5 events",
+    "cdnow": "recency, frequency, spending; logistic",
+    "simulator": None,
+}
 
 
 def beside(report, path):
@@ -19,10 +29,32 @@ def beside(report, path):
     return same and {row["role"] for row in other["results"]} == {"method", "untrained", "control"}
 
 
+def check_behaviour(record, name):
+    """A record of users' behaviour: scores of several models, a control among them, and how they were made."""
+    assert set(record) == BEHAVIOUR
+    assert name == f"behaviour-{record['task']}"
+    assert record["command"].startswith(f"python experiments/behaviour.py {record['task']} --seed {record['seed']}")
+    assert {"tsrl", "jax"} <= set(record["versions"])
+    assert record["hardware"]["device"]
+    assert record["wall_s"] > 0
+    assert all(isinstance(note, str) for note in record["notes"])
+    models = [row["model"] for row in record["rows"]]
+    assert len(set(models)) == len(models) > 1
+    assert CONTROLS[record["task"]] in {None, *models}
+    for row in record["rows"]:
+        scores = {score: value for score, value in row.items() if score != "model"}
+        counts = {score: scores.pop(score) for score in ("incidents", "median_delay") if score in scores}
+        assert scores
+        assert all(0 <= value <= 1 for value in scores.values())
+        assert all(value > 0 for value in counts.values())
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.json")), ids=lambda path: path.stem)
 def test_a_committed_result_is_a_report(path):
     report = json.loads(path.read_text())
-    if report.get("kind") == "comparison":
+    if path.stem.startswith("behaviour-"):
+        check_behaviour(report, path.stem)
+    elif report.get("kind") == "comparison":
         assert report["schema"] == SCHEMA
         method = path.stem.partition("-")[0]
         assert {f"{method}-{name}.json" for name in report["datasets"]} <= {file.name for file in FOLDER.iterdir()}
