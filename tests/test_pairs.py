@@ -181,6 +181,39 @@ def test_stretches_lie_where_the_rules_say():
             assert len(shown_steps(view, 0)) >= STEPS / 2
 
 
+def test_slices_lie_within_what_was_observed():
+    """Of a quarter to all of the steps up to the last one that was observed, each length and place now and then."""
+    x = np.array(X)
+    x[1, 11:], x[3, 3:], x[4] = np.nan, np.nan, np.nan
+    batch = dataclasses.replace(as_batch(x), fields=as_batch(x).fields | {"kind": BATCH.fields["kind"]})
+    cut, found = jax.jit(rule_of("slices", Strength())), {0: set(), 1: set(), 3: set()}
+    gaps = set()
+    for seed in range(60):
+        views = cut(jax.random.key(seed), batch)
+        for view in views:
+            for row, seen in ((0, STEPS), (1, 11), (3, 3)):
+                steps = shown_steps(view, row)
+                assert max(seen // 4, 1) <= len(steps) <= seen
+                assert list(steps) == list(range(steps[0], steps[0] + len(steps)))
+                assert steps[-1] < seen
+                # From the left, as they were.
+                np.testing.assert_array_equal(view.x[row, : len(steps)], batch.x[row][steps])
+                found[row].add((len(steps), int(steps[0])))
+            # A gap in between is one in the slice.
+            shown = shown_steps(view, 2)
+            assert not {4, 5} & set(shown)
+            gaps |= {bool(len(shown)) and shown[0] < 4 and shown[-1] > 5}
+            # Nothing was observed, nothing is shown.
+            assert not view.mask[4].any()
+        same = [np.array_equal(*(shown_steps(view, 0) for view in views))]
+    assert gaps == {True, False}
+    assert not all(same)
+    assert {length for length, _ in found[0]} >= {4, STEPS}
+    assert {length for length, _ in found[3]} == {1, 2, 3}
+    assert {first for length, first in found[3] if length == 1} == {0, 1, 2}
+    assert {first for length, first in found[1] if first + length == 11}
+
+
 @pytest.mark.parametrize(
     ("name", "strength", "message"),
     [

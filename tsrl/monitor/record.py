@@ -125,7 +125,8 @@ def _alarm(
         "user": why.user,
         "start": start,
         "p_value": why.p_value,
-        "evidence": why.evidence,
+        # Beyond what was calibrated a tail only ranks.
+        "evidence": {name: max(p, 1e-4) for name, p in why.evidence.items()},
         "nearest": [
             [user, dates(np.array([label]), unit)[0] if periods else f"no. {label}"] for user, label in why.nearest
         ],

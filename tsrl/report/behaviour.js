@@ -125,7 +125,7 @@
       parts.push(make("h4", "", "Events that speak most for the alarm"),
         make("ol", "causes", ...alarm.causes.map((one, n) => cause(one, n + 1, alarm))),
         make("small", "", "Bold and bars: the contribution, by how much an event is more usual for everyone than for " +
-          "this user; below 0 it is usual for the user. Surprise: standard deviations above the usual surprise. " +
+          "this user; below 0 it is usual for the user. Surprise: normal scores above the usual surprise. " +
           "Embedding: by how much nearer to the user's own the whole comes when the event is hidden."));
     if (alarm.events.length) {
       const first = alarm.events.some((event) => event[1] & 2);
