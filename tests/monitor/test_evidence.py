@@ -11,7 +11,8 @@ from scipy import integrate, stats
 
 from tsrl.data.events import EventColumns, EventFields, read_events
 from tsrl.errors import InputError
-from tsrl.monitor.evidence import Bins, Norms, habit_columns, pooled, running, volume
+from tsrl.monitor.evidence import Bins, Norms, changes, habit_columns, mean_at_changes, pooled, running, volume
+from tsrl.monitor.habits import Column
 from tsrl.monitor.periods import Units
 
 LOG = read_events(
@@ -167,24 +168,53 @@ def test_hours_are_those_of_the_zone():
     assert columns["weekday"].value.tolist() == [0, 0]
 
 
-def test_surprise_is_measured_in_standard_deviations_and_unknown_is_none():
-    surprise = {"action": np.array([np.nan, 1.0, 3.0, 2.0]), "amount": np.array([np.nan, 0.0, 0.0, 0.0])}
-    norms = Norms.of(surprise)
-    np.testing.assert_allclose(norms.mean, [2, 0])
-    np.testing.assert_allclose(norms.std, [math.sqrt(2 / 3), 1e-6])
-    excess = norms.excess(surprise)
-    np.testing.assert_allclose(excess, [[0, 0], [-math.sqrt(1.5), 0], [math.sqrt(1.5), 0], [0, 0]], atol=1e-12)
-    np.testing.assert_allclose(norms.together(excess), excess.sum(1) / math.sqrt(2) - 0.5)
+def test_surprise_is_measured_by_ranks_and_by_what_is_usual_for_the_user():
+    random = np.random.default_rng(0)
+    values = random.exponential(size=(3000, 2)) * [1.0, 50.0]
+    values[random.random(values.shape) < 0.05] = np.nan
+    surprise, user = {"action": values[:, 0], "amount": values[:, 1]}, random.integers(0, 3, 3000)
+    surprise["action"][user == 2] += 1.0
+    norms = Norms.of(surprise, user, 3)
+    excess = norms.excess(surprise, user)
+    for place, column in enumerate(surprise.values()):
+        known = ~np.isnan(column)
+        share = (stats.rankdata(column[known]) - 0.5) / known.sum()
+        scores = np.zeros(3000)
+        scores[known] = stats.norm.ppf(share)
+        usual = np.array([scores[user == who].sum() / ((user == who).sum() + 50) for who in range(3)])
+        # Quantiles stand for ranks: the highest ones are alike.
+        body = known & (np.abs(scores) < 2)
+        np.testing.assert_allclose(excess[body, place], (scores - usual[user])[body], atol=0.03)
+        assert (excess[~known, place] == 0).all()
+        # A user without a past is judged as everyone is.
+        np.testing.assert_allclose(norms.excess(surprise, user + 3)[body, place], scores[body], atol=0.03)
+    assert norms.own[2, 0] > 0.3 > norms.own[0, 0]
     with pytest.raises(InputError, match="log: found the columns action, want action, amount"):
-        norms.excess({"action": surprise["action"]})
+        norms.excess({"action": surprise["action"]}, user)
 
 
 def test_a_surprise_that_the_reference_never_had_is_none_either():
     """Of a reference of first events nothing is known."""
-    norms = Norms.of({"action": np.array([np.nan, np.nan])})
-    assert np.isfinite(norms.excess({"action": np.array([np.nan, 3.0])})).all()
+    norms = Norms.of({"action": np.array([np.nan, np.nan])}, np.array([0, 1]), 2)
+    np.testing.assert_array_equal(norms.excess({"action": np.array([np.nan, 3.0])}, np.array([0, 0])), 0)
 
 
 def test_without_a_model_that_predicts_there_is_no_surprise():
-    norms = Norms.of({})
-    assert norms.excess({}).shape[1] == 0
+    norms = Norms.of({}, np.array([0]), 1)
+    assert norms.excess({}, np.array([0, 0])).shape == (2, 0)
+
+
+def test_sums_of_several_columns_are_those_of_each():
+    values, unit = np.random.default_rng(1).normal(size=(20, 3)), np.repeat([4, 7, 9], [5, 1, 14])
+    for place in range(3):
+        np.testing.assert_allclose(running(values, unit)[:, place], running(values[:, place], unit))
+    assert running(np.zeros((20, 0)), unit).shape == (20, 0)
+
+
+def test_changes_of_slow_columns_are_held_against_usual_changes():
+    columns = {"device": Column(np.array([1, 1, 2, 2, 1]), 3, news=np.array([True, False, True, False, True]))}
+    surprise = {"device": np.array([np.nan, 0.1, 4.0, 0.3, 2.0]), "action": np.ones(5)}
+    means = mean_at_changes(columns, surprise, ("device", "hour"))
+    assert means == {"device": 3.0}
+    np.testing.assert_allclose(changes(columns, surprise, means), [0, 0, 1, 0, -1])
+    assert mean_at_changes(columns, {"device": np.full(5, np.nan)}, ("device",)) == {"device": 0.0}

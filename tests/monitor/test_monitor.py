@@ -1,4 +1,4 @@
-"""A monitor of users' weeks: how often it is wrong, what it finds, and what it makes of logs that it does not expect."""
+"""A monitor of users' weeks: how often it is wrong, what it finds, and what it makes of unexpected logs."""
 
 import dataclasses
 
@@ -28,7 +28,8 @@ def of_bad(monitor, bad):
 
 def state(monitor):
     """Copies of all that a monitor learned."""
-    arrays = {**monitor.habits.arrays(), **monitor.reference.arrays(), **monitor.scale, **monitor.bins.edges}
+    arrays = {**monitor.habits.arrays(), **monitor.reference.arrays(), **monitor.bins.edges}
+    arrays |= {f"scale {name}": tail.array() for name, tail in monitor.scale.items()}
     arrays |= {"labels": monitor.labels, "past": np.stack(monitor.past), "calibration": monitor.calibration}
     return {name: values.copy() for name, values in arrays.items()}, dict(monitor.users)
 
@@ -49,13 +50,13 @@ def test_clean_weeks_are_alarms_as_often_as_asked_for(monitor, scores):
 
 def test_p_values_count_calibration_units(monitor, scores):
     assert set(scores.evidence) == set(EVIDENCE)
-    for name, values in scores.evidence.items():
-        scale = monitor.scale[name]
-        wanted = [(1 + sum(scale >= value)) / (1 + len(scale)) for value in values]
-        np.testing.assert_allclose(scores.p[name], wanted)
-    smallest = np.min(list(scores.p.values()), axis=0)
-    wanted = [(1 + sum(-monitor.calibration <= p)) / (1 + len(monitor.calibration)) for p in smallest]
+    rarest = np.max([monitor.scale[name].rarity(values) for name, values in scores.evidence.items()], axis=0)
+    np.testing.assert_allclose(np.min(list(scores.p.values()), axis=0), np.exp(-rarest))
+    calibration = monitor.calibration
+    wanted = [(1 + sum(calibration >= rarity)) / (1 + len(calibration)) for rarity in rarest]
     np.testing.assert_allclose(scores.p_value, wanted)
+    # Few units calibrate, and still each has a rarity of its own.
+    assert len(np.unique(calibration)) > 0.95 * len(calibration)
     assert ((scores.p_value > 0) & (scores.p_value <= 1)).all()
 
 
@@ -82,22 +83,18 @@ def test_discoveries_follow_benjamini_and_hochberg(bad, of_bad):
 
 def test_running_sums_grow_within_a_unit_and_their_peak_is_the_evidence(monitor, bad, of_bad):
     found = monitor.evidence(bad.log, of_bad.units, monitor.numbers(bad.log))
-    steps = {
-        "habits": found.ratios @ monitor.impostors.by_event,
-        "surprise": found.surprise.sum(1) / np.sqrt(found.surprise.shape[1]) - 0.5,
-    }
-    assert set(of_bad.running) == set(RUNNING)
+    assert set(of_bad.running) == set(RUNNING) == set(found.steps)
+    begins = np.cumsum(of_bad.units.end - of_bad.units.first) - (of_bad.units.end - of_bad.units.first)
     for name, sums in of_bad.running.items():
-        place = 0
         for unit in range(0, len(of_bad.user), 7):
-            place = int((of_bad.units.end - of_bad.units.first)[:unit].sum())
-            total, peak = 0.0, 0.0
-            for row in range(of_bad.units.first[unit], of_bad.units.end[unit]):
-                total = max(0.0, total + steps[name][row])
-                peak = max(peak, total)
-                assert sums[place] == pytest.approx(total, abs=1e-8)
-                place += 1
-            assert of_bad.evidence[name][unit] == pytest.approx(peak, abs=1e-8)
+            total = peak = np.zeros(found.steps[name].shape[1])
+            for place, row in enumerate(range(of_bad.units.first[unit], of_bad.units.end[unit])):
+                total = np.maximum(0.0, total + found.steps[name][row])
+                peak = np.maximum(peak, total)
+                at = [tail.rarity(one) for tail, one in zip(monitor.yardsticks[name], total, strict=True)]
+                assert sums[begins[unit] + place] == pytest.approx(max(at), abs=1e-7)
+            np.testing.assert_allclose(found.peaks[name][unit], peak, atol=1e-7)
+            assert of_bad.evidence[name][unit] == pytest.approx(sums[begins[unit] :][: place + 1].max(), abs=1e-7)
 
 
 def test_thresholds_say_the_same_as_p_values(monitor, of_bad):
@@ -106,7 +103,7 @@ def test_thresholds_say_the_same_as_p_values(monitor, of_bad):
         thresholds = monitor.thresholds(rate)
         above = {name: values > thresholds[name] for name, values in of_bad.evidence.items()}
         for name, values in above.items():
-            alone = p_values(monitor.calibration, -of_bad.p[name]) <= rate
+            alone = p_values(monitor.calibration, monitor.scale[name].rarity(of_bad.evidence[name])) <= rate
             np.testing.assert_array_equal(values, alone)
         np.testing.assert_array_equal(np.any(list(above.values()), 0), of_bad.alarms(rate))
         starts = np.cumsum(of_bad.units.end - of_bad.units.first) - (of_bad.units.end - of_bad.units.first)
@@ -121,8 +118,7 @@ def test_a_new_user_is_judged_as_everyone_is(monitor, scores):
     assert new.sum() >= 6
     assert ((scores.p_value[new] > 0) & (scores.p_value[new] <= 1)).all()
     # No habit is held against somebody without a past, so these are the least unusual.
-    np.testing.assert_array_equal(scores.evidence["habits"][new], 0)
-    assert (scores.p["habits"][new] == 1).all()
+    np.testing.assert_array_equal(scores.evidence["habits"][new], scores.evidence["habits"].min())
     assert np.isfinite(scores.evidence["identity"][new]).all()
     assert scores.user[new].tolist() == [f"user {number}" for number in scores.units.user[new]]
 
@@ -184,7 +180,8 @@ def test_an_update_knows_more_and_leaves_the_monitor_as_it_was(monitor, clean):
         ]
         assert learned[0] - learned[1] == counts.sum()
     # What is known of a user now is held against what is another's.
-    assert updated.score(log, LATER).evidence["habits"][found.user == "user 57"].max() > 0
+    lowest = found.evidence["habits"].min()
+    assert updated.score(log, LATER).evidence["habits"][found.user == "user 57"].max() > lowest
 
 
 def test_an_update_with_units_that_are_all_alarms_learns_nothing(monitor, clean):

@@ -14,6 +14,7 @@ from tsrl.data.events import EventFields, whole_events
 from tsrl.encoders import CausalConv
 from tsrl.errors import InputError
 from tsrl.monitor import Monitor, MonitorStream, Settings
+from tsrl.monitor.scores import RUNNING
 from tsrl.types import as_batch
 
 # Two that are known, one of them with few events; one that is not.
@@ -36,10 +37,10 @@ def events_of(log):
 
 def pushed(stream, log):
     """`[E, sums]` after each event in the order of the log, and the status of each."""
-    sums, status = np.full((log.events, 2), np.nan), np.empty(log.events, object)
+    sums, status = np.full((log.events, 3), np.nan), np.empty(log.events, object)
     for row, event in events_of(log):
         verdict = stream.push(event)
-        assert list(verdict.running) == ["habits", "surprise"]
+        assert list(verdict.running) == list(RUNNING)
         sums[row], status[row] = list(verdict.running.values()), verdict.status
     return sums, status
 
@@ -50,9 +51,9 @@ def held_against_scores(monitor, log, rate=0.2):
     found, status = pushed(stream, log)
     scores = monitor.score(log)
     np.testing.assert_array_equal(scores.units.events(), np.arange(log.events))
-    wanted = np.stack([scores.running[name] for name in ("habits", "surprise")], -1)
+    wanted = np.stack([scores.running[name] for name in RUNNING], -1)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
-    limits = np.array([stream.thresholds[name] for name in ("habits", "surprise")])
+    limits = np.array([stream.thresholds[name] for name in RUNNING])
     np.testing.assert_array_equal(status == "alarm", (found > limits).any(1))
     assert set(status) <= {"alarm", "regular"}
     return status, scores
@@ -67,7 +68,7 @@ def test_weeks_are_judged_as_in_the_log(monitor, clean):
 def test_alarms_are_raised_while_misbehaviour_lasts(monitor, bad):
     """Of users with an incident who are found by a running sum."""
     scores = monitor.score(bad.log, LATER)
-    caught = np.min([scores.p["habits"], scores.p["surprise"]], axis=0) <= 0.012
+    caught = np.min([scores.p[name] for name in RUNNING], axis=0) <= 0.012
     guilty = [incident.user for incident in bad.incidents if caught[scores.units.user == incident.user].any()][:2]
     assert len(guilty) == 2
     status, scores = held_against_scores(monitor, bad.log.take(guilty).since(LATER), rate=0.05)
@@ -116,7 +117,10 @@ def running(monitor, clean):
 
 def kept(stream):
     """What a stream keeps: for each user the object itself, which is never changed, and copies of its arrays."""
-    return {user: (id(one), one.running.copy(), one.seen, one.in_unit) for user, one in stream.users.items()}
+    return {
+        user: (id(one), np.concatenate(list(one.running.values())), one.seen, one.in_unit)
+        for user, one in stream.users.items()
+    }
 
 
 def unchanged(stream, before):
@@ -181,7 +185,7 @@ def test_events_that_cannot_be_judged_change_nothing(running, change, message):
 
 def test_missing_values_are_judged_as_missing(running, monitor, clean):
     """None and NaN alike; of names None is what the log has as missing, and a new name is rare."""
-    stream, events, _ = running
+    _, events, _ = running
     verdicts = []
     for amount in (None, float("nan"), np.float32("nan")):
         made = MonitorStream(monitor, 0.05)

@@ -19,6 +19,8 @@ _MONDAY = 4 * _DAY
 # Slack of sums of surprise, in standard deviations: what is a little unusual again and again does not add up.
 SLACK = 0.5
 _QUANTILES = 1001
+_ROUNDING = 1e-12
+_DIGITS = 4
 # Events that everyone's surprise counts beside a user's own.
 _SHRUNK = 50.0
 
@@ -49,7 +51,8 @@ class Norms(NamedTuple):
             return cls((), np.zeros((0, 0)), np.zeros((users, 0)))
         found = np.stack(list(surprise.values()), -1).astype(np.float64)
         known, quantiles = ~np.isnan(found).all(0), np.full((found.shape[1], _QUANTILES), np.nan)
-        quantiles[known] = np.nanquantile(found[:, known], np.linspace(0, 1, _QUANTILES), axis=0).T
+        if known.any():
+            quantiles[known] = np.nanquantile(found[:, known], np.linspace(0, 1, _QUANTILES), axis=0).T
         made = cls(tuple(surprise), quantiles, np.zeros((users, len(surprise))))
         scores = made.excess(surprise, user)
         sums = np.stack([np.bincount(user, column, users) for column in scores.T], -1)
@@ -72,8 +75,10 @@ class Norms(NamedTuple):
         known = user < len(self.own)
         made = np.zeros((len(user), len(self.names)))
         for place, values in enumerate(surprise.values()):
-            rank = np.searchsorted(self.quantiles[place], values, side="left") + 0.5
-            scores = stats.norm.ppf(np.minimum(rank / (_QUANTILES + 1), 1 - 0.5 / (_QUANTILES + 1)))
+            # Between the quantiles that differ, so that rounding of a surprise does not move it by whole ranks.
+            grid, where = np.unique(np.round(self.quantiles[place], _DIGITS), return_inverse=True)
+            levels = np.bincount(where, np.arange(_QUANTILES) + 0.5) / np.bincount(where) / _QUANTILES
+            scores = stats.norm.ppf(np.interp(values, grid, levels))
             usual = np.where(known, self.own[np.where(known, user, 0), place], 0.0) if len(self.own) else 0.0
             # No surprise is one in a column that never had any in the reference.
             unknown = np.isnan(values) | np.isnan(self.quantiles[place, 0])
@@ -195,7 +200,9 @@ def running(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
     number = np.cumsum(np.isin(np.arange(len(values)), begins)) if len(values) else np.zeros(0)
     apart = (np.abs(path).max(initial=0.0) + 1.0) * 2
     lowest = np.minimum.accumulate(np.minimum(path, 0.0) - number * apart) + number * apart
-    return path - np.minimum(lowest, 0.0)
+    made = path - np.minimum(lowest, 0.0)
+    # What rounding leaves of a sum that is 0.
+    return np.where(made < _ROUNDING * apart, 0.0, made)
 
 
 def volume(counts: np.ndarray, user: np.ndarray, reference: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

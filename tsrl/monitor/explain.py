@@ -6,7 +6,7 @@ import numpy as np
 
 from tsrl.behaviour.embedder import EventEmbedder
 from tsrl.data.events import EventLog
-from tsrl.monitor.evidence import SLACK, pooled
+from tsrl.monitor.evidence import SLACK, pooled, running
 from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.periods import Units
 from tsrl.monitor.scores import Evidence, Scores
@@ -48,8 +48,8 @@ class Explanation(NamedTuple):
       evidence: name -> p-value by itself, smallest first.
       first_alarm: place in the log of the first event at which a running sum passed its threshold; None where only the
         whole unit is unusual.
-      causes: the events that add most to the running sum that is the rarer by itself, the largest first: by their
-        contributions, or by their surprise.
+      causes: the events that made the highest sum of the kind that is the rarest by itself, those that added most to it
+        first; then the unit's other events.
       nearest: user and start of regular units of other users that are most like this one.
     """
 
@@ -85,10 +85,9 @@ def explain(
     weights = monitor.impostors.event_weight
     parts = found.steps["habits"][own.first[0] : own.end[0]] * weights
     inside = slice(own.first[0], own.end[0])
-    steps = {name: monitor.largest(name, values[inside]) for name, values in found.steps.items()}
     # What a user does not do too often for habits to tell may still be what nobody expects, as a burst is.
-    rarer = min(steps, key=lambda name: scores.p[name][unit])
-    order = np.argsort(-steps[rarer], kind="stable")
+    rarer = min(found.steps, key=lambda name: scores.p[name][unit])
+    order = _in_order(monitor, rarer, found.steps[rarer][inside])
     falls = _falls(monitor, alone, own, number, order[:_HIDDEN], found)
     expected = _expected(monitor.model, alone)
     columns = list(monitor.habits.sizes)
@@ -120,6 +119,25 @@ def explain(
         causes,
         _nearest(monitor, found.z, number, most),
     )
+
+
+def _in_order(monitor: Monitor, name: str, steps: np.ndarray) -> np.ndarray:
+    """The events of a unit `[n]`: first those that made the highest of its sums, from where it left 0 to its peak, then
+    the others; each by what it added to that sum.
+
+    Args:
+      monitor: that measures the sums.
+      name: which of `RUNNING`.
+      steps: `[n, columns]`.
+    """
+    sums = running(steps, np.zeros(len(steps), np.int64))
+    rarity = np.stack([tail.rarity(column) for tail, column in zip(monitor.yardsticks[name], sums.T, strict=True)], -1)
+    peak, column = np.unravel_index(int(np.argmax(rarity)), rarity.shape)
+    at_zero = np.flatnonzero(sums[: peak + 1, column] == 0)
+    begin = at_zero[-1] + 1 if len(at_zero) else 0
+    place = np.arange(len(steps))
+    outside = (place < begin) | (place > peak)
+    return np.lexsort((-steps[:, column], outside))
 
 
 def _first_alarm(monitor: Monitor, found: Evidence, first: int, rate: float) -> int | None:

@@ -33,7 +33,8 @@ class Tail(NamedTuple):
 
     def rarity(self, values: np.ndarray) -> np.ndarray:
         """Minus the logarithm of the share of regular units with as high a value, in nats."""
-        body = np.interp(values, self.grid, -np.log1p(-_LEVELS))
+        grid, rarities = self._body()
+        body = np.interp(values, grid, rarities)
         beyond = np.asarray(values) - self.grid[-1]
         return np.where(beyond > 0, -np.log1p(-_FROM) + beyond / self.excess, body)
 
@@ -41,7 +42,13 @@ class Tail(NamedTuple):
         """The value of a rarity; infinite for an infinite one."""
         if rarity > -np.log1p(-_FROM):
             return float(self.grid[-1] + (rarity + np.log1p(-_FROM)) * self.excess)
-        return float(np.interp(rarity, -np.log1p(-_LEVELS), self.grid))
+        grid, rarities = self._body()
+        return float(np.interp(rarity, rarities, grid))
+
+    def _body(self) -> tuple[np.ndarray, np.ndarray]:
+        """Different quantiles and their rarities; of what many units share, as a sum of 0, the least: no step is there."""
+        grid, first = np.unique(self.grid, return_index=True)
+        return grid, -np.log1p(-_LEVELS)[first]
 
     def array(self) -> np.ndarray:
         """`[92]`: grid and excess, for `restore`."""

@@ -50,7 +50,7 @@ def test_badges_and_the_folds_of_their_users(tmp_path):
     """A user without badges has no sequence, and the folds are of those that have."""
     np.savez(
         tmp_path / "StackOverflow.npz",
-        type=np.array([1, 0, 0, 2], np.int8),
+        type=np.array([2, 1, 1, 3], np.int8),
         time=np.array([1.3e9, 1.4e9, 1.2e9, 1.2e9 + 0.5]),
         length=np.array([2, 0, 2], np.int16),
         in_test_fold=np.array([[True, False], [False, True], [True, True]]),
@@ -145,7 +145,7 @@ def test_files_that_are_missing_or_lack_something(tmp_path):
         with pytest.raises(InputError, match=f"data_dir: found no {name}, want the folder that holds it"):
             read(tmp_path)
     np.savez(tmp_path / "StackOverflow.npz", type=np.zeros(1), time=np.zeros(1))
-    with pytest.raises(InputError, match="StackOverflow.npz: found type, time, want length as well"):
+    with pytest.raises(InputError, match=r"StackOverflow\.npz: found type, time, want length as well"):
         sets.stackoverflow(tmp_path)
 
 
