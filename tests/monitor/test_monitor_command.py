@@ -1,0 +1,117 @@
+"""`tsrl monitor` as users call it: a demo, a fit, scores, a page, an update; and what it refuses."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tsrl.cli import main
+
+COLUMNS = ["--categorical", "device", "--numeric", "amount"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A demo log with a hostile user name, a monitor, scores, a page, an updated monitor."""
+    path = tmp_path_factory.mktemp("monitor")
+    main(["monitor", "demo", "--out", str(path / "demo"), "--users", "30", "--weeks", "14"])
+    log = path / "demo" / "log.csv"
+    log.write_text(log.read_text().replace("user 3,", "<script>alert(3)</script>,").replace(
+        '"user 3"', '"<script>alert(3)</script>"'))  # fmt: skip
+    fitted = ["--out", str(path / "fitted"), *COLUMNS, "--until", "2026-03-16", "--steps", "20", "--length", "32"]
+    main(["monitor", "fit", str(log), *fitted, "--quiet"])
+    judged = [str(log), "--monitor", str(path / "fitted"), "--since", "2026-03-16"]
+    main(["monitor", "score", *judged, "--out", str(path / "scores.csv"), "--rate", "0.05"])
+    main(["monitor", "report", *judged, "--out", str(path / "page.html"), "--rate", "0.05"])
+    main(["monitor", "update", *judged, "--out", str(path / "updated")])
+    return path
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def refused(capsys, *args):
+    with pytest.raises(SystemExit) as stopped:
+        main(["monitor", *map(str, args)])
+    assert stopped.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_every_unit_has_a_row(folder):
+    rows = rows_of(folder / "scores.csv")
+    events = [row for row in rows_of(folder / "demo" / "log.csv") if row["time"] >= "2026-03-16"]
+    assert len({(row["user"], row["start"]) for row in rows}) == len(rows) > 50
+    assert sum(int(row["events"]) for row in rows) == len(events)
+    p = np.array([float(row["p_value"]) for row in rows])
+    assert ((p > 0) & (p <= 1)).all()
+    assert [row["alarm"] for row in rows] == [str(bool(value <= 0.05)).lower() for value in p]
+    kinds = ("identity", "account", "habits", "surprise", "population", "volume")
+    assert all(0 < float(row[f"p_{kind}"]) <= 1 for row in rows for kind in kinds)
+
+
+def test_the_page_shows_the_alarms_and_runs_no_users_name(folder):
+    page, rows = (folder / "page.html").read_text(), rows_of(folder / "scores.csv")
+    assert "<script>alert(3)" not in page
+    assert "alert(3)" in page
+    alarms = [row["user"] for row in rows if row["alarm"] == "true"]
+    assert alarms
+    assert all(user in page for user in alarms if user.startswith("user"))
+
+
+def test_an_updated_monitor_judges_too(folder, tmp_path):
+    log = str(folder / "demo" / "log.csv")
+    judged = ["--monitor", str(folder / "updated"), "--since", "2026-03-16", "--out", str(tmp_path / "again.parquet")]
+    main(["monitor", "score", log, *judged])
+    from pyarrow import parquet
+
+    again = parquet.read_table(tmp_path / "again.parquet").to_pylist()
+    assert [row["user"] for row in again] == [row["user"] for row in rows_of(folder / "scores.csv")]
+
+
+def test_logs_that_do_not_fit(folder, tmp_path, capsys):
+    log, fitted = folder / "demo" / "log.csv", folder / "fitted"
+    out = tmp_path / "scores.csv"
+    lines = log.read_text().splitlines()
+    wrong = tmp_path / "wrong.csv"
+    for content, said in (
+        ("", "wrong.csv"),
+        (lines[0] + "\n", "wrong.csv"),
+        ("\n".join(",".join(line.split(",")[:3]) for line in lines[:50]), "found no column 'device'"),
+        (lines[0] + "\n" + lines[1].replace(lines[1].split(",")[1], "yesterday"), "yesterday"),
+    ):
+        wrong.write_text(content)
+        assert said in refused(capsys, "score", wrong, "--monitor", fitted, "--out", out)
+    assert "nowhere.csv" in refused(capsys, "score", "nowhere.csv", "--monitor", fitted, "--out", out)
+    assert not out.exists()
+
+
+def test_monitors_that_are_none(folder, tmp_path, capsys):
+    log, out = folder / "demo" / "log.csv", tmp_path / "scores.csv"
+    assert "monitor.json" in refused(capsys, "score", log, "--monitor", tmp_path, "--out", out)
+    altered = tmp_path / "altered"
+    shutil.copytree(folder / "fitted", altered)
+    record = json.loads((altered / "monitor.json").read_text())
+    record["settings"]["seed"] = 7
+    (altered / "monitor.json").write_text(json.dumps(record))
+    assert "monitor.json changed" in refused(capsys, "score", log, "--monitor", altered, "--out", out)
+    assert "want a new or empty folder" in refused(capsys, "fit", log, "--out", folder / "fitted", *COLUMNS)
+    assert not out.exists()
+
+
+def test_values_that_nobody_had_are_judged(folder, tmp_path):
+    """Unseen names, missing amounts, an event twice, a clock that jumps, a user whom nobody knows."""
+    names = (folder / "demo" / "log.csv").read_text().splitlines()[0].replace('"', "").split(",")
+    values = {"user": "stranger", "action": "fly", "device": "toaster", "amount": ""}
+    times = ["2026-03-17T10:00:00", "2026-03-17T10:00:00", "2026-03-16T09:00:00", "2031-01-01T00:00:00"]
+    lines = [",".join({**values, "time": time}[name] for name in names) for time in times]
+    strange, out = tmp_path / "strange.csv", tmp_path / "scores.csv"
+    strange.write_text("\n".join([",".join(names), *lines]) + "\n")
+    main(["monitor", "score", str(strange), "--monitor", str(folder / "fitted"), "--out", str(out)])
+    assert [(row["user"], int(row["events"])) for row in rows_of(out)] == [("stranger", 3), ("stranger", 1)]
+    dropped = ["--duplicates", "drop", "--out", str(out)]
+    main(["monitor", "score", str(strange), "--monitor", str(folder / "fitted"), *dropped])
+    assert int(rows_of(out)[0]["events"]) == 2
