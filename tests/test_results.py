@@ -32,7 +32,7 @@ def beside(report, path):
 def check_behaviour(record, name):
     """A record of users' behaviour: scores of several models, a control among them, and how they were made."""
     assert set(record) == BEHAVIOUR
-    assert name == f"behaviour-{record['task']}"
+    assert name in (f"behaviour-{record['task']}", f"behaviour-{record['task']}-large")
     assert record["command"].startswith(f"python experiments/behaviour.py {record['task']} --seed {record['seed']}")
     assert {"tsrl", "jax"} <= set(record["versions"])
     assert record["hardware"]["device"]

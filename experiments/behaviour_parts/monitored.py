@@ -121,14 +121,10 @@ def simulator(asked: Asked) -> Found:
             # Of the misbehaviour's own events: how many had come when the alarm was raised, this one included.
             delays.append((kind[after[: hits[0] + 1]] == number).sum() if len(hits) else np.inf)
             found.append(alarms[np.unique(owner[own[kind[own] == number]])].any())
-        rows.append(
-            {
-                "model": name,
-                "incidents": len(found),
-                "found": float(np.mean(found)),
-                "median_delay": float(np.median(delays)),
-            }
-        )
+        rows.append({"model": name, "incidents": len(found), "found": float(np.mean(found))})
+        # None where fewer than half are found while they last.
+        if np.isfinite(delay := float(np.median(delays))):
+            rows[-1]["median_delay"] = delay
     precision = guilty_units[alarms].mean()
     notes.append(f"alarms at 1 %: {int(alarms.sum())}, of units with misbehaviour {precision:.3f}")
     return rows, notes

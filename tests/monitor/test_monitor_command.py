@@ -2,7 +2,10 @@
 
 import csv
 import json
+import re
+import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,3 +118,18 @@ def test_values_that_nobody_had_are_judged(folder, tmp_path):
     dropped = ["--duplicates", "drop", "--out", str(out)]
     main(["monitor", "score", str(strange), "--monitor", str(folder / "fitted"), *dropped])
     assert int(rows_of(out)[0]["events"]) == 2
+
+
+def test_the_readmes_lines_run(tmp_path, monkeypatch, capsys):
+    """As printed, with fewer users and updates."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (block,) = re.findall(r"```console\n(tsrl monitor .*?)```", readme, re.S)
+    small = {"demo": ["--users", "40"], "fit": ["--steps", "10", "--length", "32", "--quiet"]}
+    monkeypatch.chdir(tmp_path)
+    for line in block.splitlines():
+        program, *args = shlex.split(line)
+        assert program == "tsrl"
+        main(args + small.get(args[1], []))
+    assert (tmp_path / "page.html").exists()
+    assert (tmp_path / "monitor-2" / "monitor.json").exists()
+    assert "alarms" in capsys.readouterr().out

@@ -46,7 +46,7 @@ class Tail(NamedTuple):
         return float(np.interp(rarity, rarities, grid))
 
     def _body(self) -> tuple[np.ndarray, np.ndarray]:
-        """Different quantiles and their rarities; of what many units share, as a sum of 0, the least, without a step."""
+        """Different quantiles and their rarities; of what many units share, as a sum of 0, the least: no step there."""
         grid, first = np.unique(self.grid, return_index=True)
         return grid, -np.log1p(-_LEVELS)[first]
 
