@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from tsrl.data.events import EventFields, EventLog
 from tsrl.data.tables.time import wall_clock
@@ -78,7 +78,7 @@ class Norms(NamedTuple):
             # Between the quantiles that differ, so that rounding of a surprise does not move it by whole ranks.
             grid, where = np.unique(np.round(self.quantiles[place], _DIGITS), return_inverse=True)
             levels = np.bincount(where, np.arange(_QUANTILES) + 0.5) / np.bincount(where) / _QUANTILES
-            scores = stats.norm.ppf(np.interp(values, grid, levels))
+            scores = special.ndtri(np.interp(values, grid, levels))
             usual = np.where(known, self.own[np.where(known, user, 0), place], 0.0) if len(self.own) else 0.0
             # No surprise is one in a column that never had any in the reference.
             unknown = np.isnan(values) | np.isnan(self.quantiles[place, 0])
