@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from tsrl.errors import InputError
-from tsrl.monitor.conformal import alarm_interval, combined, discoveries, p_values, threshold
+from tsrl.monitor.conformal import alarm_interval, discoveries, p_values, threshold
 
 # Few different values, so that there are ties.
 scores = st.lists(st.integers(-4, 4).map(float) | st.sampled_from([math.inf, -math.inf]), max_size=12)
@@ -136,55 +136,9 @@ def test_discoveries_keep_the_share_of_clean_ones():
     assert np.mean(powers) > 0.7
 
 
-def test_combined_by_hand():
-    p = np.array([[0.25, 0.75], [0.5, 0.01], [0.25, 0.25]])
-    np.testing.assert_allclose(combined(p), [0, math.tan(0.49 * math.pi) / 2, math.tan(0.25 * math.pi)], atol=1e-12)
-    np.testing.assert_allclose(combined(p, "fisher"), [-2 * math.log(a * b) for a, b in p])
-    np.testing.assert_allclose(combined(p, "min"), [-0.25, -0.01, -0.25])
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.lists(st.floats(0, 1), min_size=1, max_size=5),
-    st.integers(0, 4),
-    st.floats(0, 1),
-    st.sampled_from(["cauchy", "fisher", "min"]),
-)
-def test_less_likely_is_more_unusual(p, place, factor, how):
-    p = np.array([p])
-    less = p.copy()
-    less[0, place % p.shape[1]] *= factor
-    found = combined(np.concatenate([p, less]), how)
-    assert np.isfinite(found).all()
-    assert found[1] >= found[0] - 1e-9 * abs(found[0])
-
-
-@pytest.mark.parametrize("how", ["cauchy", "fisher", "min"])
-def test_either_evidence_is_enough_once_calibrated_again(how):
-    random = np.random.default_rng(5)
-
-    def evidence(count, shift):
-        # The two p-values of a unit depend on each other.
-        common = random.normal(size=(count, 1))
-        own = p_values(random.normal(size=5_000), (common + random.normal(size=(count, 1))).ravel() / math.sqrt(2))
-        other = (common + random.normal(size=(count, 1))).ravel() / math.sqrt(2) + shift
-        return combined(np.stack([own, p_values(random.normal(size=5_000), other)], 1), how)
-
-    clean = evidence(2_000, 0)
-    low, high = alarm_interval(2_000, 5_000, 0.05)
-    assert low <= (p_values(clean, evidence(5_000, 0)) <= 0.05).mean() <= high
-    assert (p_values(clean, evidence(500, 5)) <= 0.05).mean() > 0.95
-
-
-def test_a_regular_look_from_one_side_does_not_hide_the_other():
-    found = combined(np.array([[1.0, 0.001], [0.5, 0.5]]))
-    assert found[0] > found[1]
-
-
 def test_nothing_to_judge():
     assert p_values(np.zeros(3), np.zeros(0)).shape == (0,)
     assert discoveries(np.zeros(0), 0.1).shape == (0,)
-    assert combined(np.zeros((0, 2))).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +156,6 @@ def test_nothing_to_judge():
         (lambda: discoveries(np.zeros((2, 2)), 0.1), "p: found shape .2, 2., want .m."),
         (lambda: discoveries(np.array([1.1]), 0.1), "p: found NaN or values outside"),
         (lambda: discoveries(np.zeros(2), 0.0), "rate: found 0.0"),
-        (lambda: combined(np.zeros((2, 0))), "p: found shape .2, 0., want .m, k., k above 0"),
-        (lambda: combined(np.full((1, 1), np.nan)), "p: found NaN"),
-        (lambda: combined(np.zeros((1, 1)), "mean"), "how: found 'mean', want cauchy, fisher or min"),
     ],
 )
 def test_bad_input(call, message):

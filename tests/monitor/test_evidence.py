@@ -2,6 +2,8 @@
 
 import datetime
 import math
+import statistics
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -218,3 +220,135 @@ def test_changes_of_slow_columns_are_held_against_usual_changes():
     assert means == {"device": 3.0}
     np.testing.assert_allclose(changes(columns, surprise, means), [0, 0, 1, 0, -1])
     assert mean_at_changes(columns, {"device": np.full(5, np.nan)}, ("device",)) == {"device": 0.0}
+
+
+def test_news_of_columns_against_a_loop():
+    columns = habit_columns(LOG, EventFields.learn(LOG, min_count=1), Bins.of(LOG))
+    for name, column in columns.items():
+        if name == "next action":
+            assert column.news is None
+            continue
+        wanted = [row in LOG.starts or column.value[row] != column.value[row - 1] for row in range(LOG.events)]
+        assert column.news.tolist() == wanted
+    # After a sequence without events.
+    gap = LOG.take([0, 1]).keep(LOG.owner != 0)
+    news = habit_columns(gap, EventFields.learn(LOG, min_count=1), Bins.of(LOG))["action"].news
+    assert news.tolist() == [True, True, False]
+
+
+@given(
+    st.lists(st.lists(st.tuples(*[st.floats(-50, 50)] * 3), min_size=1, max_size=6), max_size=6),
+)
+def test_running_sums_of_columns_against_a_loop(units):
+    wanted, values, unit = [], [], []
+    for number, rows in enumerate(units):
+        total = [0.0] * 3
+        for row in rows:
+            total = [max(0.0, before + step) for before, step in zip(total, row, strict=True)]
+            wanted.append(total)
+            values.append(row)
+            unit.append(number)
+    found = running(np.array(values).reshape(-1, 3), np.array(unit, int))
+    np.testing.assert_allclose(found, np.array(wanted).reshape(-1, 3), atol=1e-9)
+    assert (found >= 0).all()
+
+
+def test_a_sum_that_is_zero_is_exactly_zero_in_a_long_log():
+    """Rounding that is left of it would be rarer than 0 where most units' sums are 0; a stream has none."""
+    random = np.random.default_rng(0)
+    unit = np.repeat(np.arange(20_000), random.integers(1, 8, 20_000))
+    values = random.normal(-0.5, 3, (len(unit), 2))
+    values[777] = 1e4
+    total, wanted, before = np.zeros(2), np.zeros(values.shape), -1
+    for row, number in enumerate(unit.tolist()):
+        total = np.maximum(0.0, (total if number == before else 0.0) + values[row])
+        wanted[row], before = total, number
+    np.testing.assert_array_equal(running(values, unit), wanted)
+    assert (wanted == 0).mean() > 0.3
+
+
+def slow_scores(reference, asked):
+    """Normal scores of ranks, one at a time: quantiles rounded to four digits, equal ones at their mean rank."""
+    known = sorted(value for value in reference if not math.isnan(value))
+    places = defaultdict(list)
+    for step in range(1001):
+        place = step / 1000 * (len(known) - 1)
+        low = known[int(place)]
+        value = low + (place - int(place)) * (known[min(int(place) + 1, len(known) - 1)] - low)
+        places[round(value, 4)].append((step + 0.5) / 1001)
+    grid = sorted(places)
+    found = []
+    for value in asked:
+        if math.isnan(value):
+            found.append(None)
+            continue
+        value = min(max(value, grid[0]), grid[-1])
+        high = next(k for k, edge in enumerate(grid) if edge >= value)
+        level = statistics.fmean(places[grid[high]])
+        if grid[high] > value:
+            before = statistics.fmean(places[grid[high - 1]])
+            level = before + (value - grid[high - 1]) / (grid[high] - grid[high - 1]) * (level - before)
+        found.append(statistics.NormalDist().inv_cdf(level))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["exponential", "ties"])
+def test_norms_against_a_loop(kind):
+    random = np.random.default_rng(2)
+    values = random.exponential(size=400) if kind == "exponential" else random.poisson(1.5, 400) * 0.7
+    values[random.random(400) < 0.1] = np.nan
+    user = random.integers(0, 4, 400)
+    # Of user 3 nothing is known at all, of user 4 there is no event.
+    values[user == 3] = np.nan
+    norms = Norms.of({"action": values}, user, 5)
+    scores = slow_scores(values, values)
+    for who in range(5):
+        own = [score for score, owner in zip(scores, user, strict=True) if owner == who]
+        wanted = sum(score for score in own if score is not None) / (len(own) + 50)
+        assert norms.own[who, 0] == pytest.approx(wanted, abs=1e-6)
+    assert norms.own[3, 0] == norms.own[4, 0] == 0
+    asked = np.concatenate([values[:50], [-1e9, 1e9, np.nan, 0.35, 2.1]])
+    for who in (1, 4, 77):
+        usual = norms.own[who, 0] if who < 5 else 0
+        wanted = [0 if score is None else score - usual for score in slow_scores(values, asked)]
+        found = norms.excess({"action": asked}, np.full(len(asked), who))[:, 0]
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_excess_never_falls_with_surprise_and_has_a_bound():
+    norms = Norms.of({"action": np.random.default_rng(0).gamma(2, size=300)}, np.zeros(300, int), 1)
+    found = norms.excess({"action": np.sort(np.append(np.linspace(-1, 30, 500), [1e6]))}, np.full(501, 9))[:, 0]
+    assert (np.diff(found) >= 0).all()
+    bound = stats.norm.ppf(1000.5 / 1001)
+    assert found[0] == pytest.approx(-bound)
+    assert found[-1] == pytest.approx(bound)
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.booleans(), st.floats(0, 9) | st.just(math.nan), st.floats(0, 9)),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_changes_of_several_columns_against_a_loop(rows):
+    """`hour` is slow and not predicted, `action` predicted and not slow."""
+    names = ("device", "place", "hour", "action")
+    value = np.zeros(len(rows), int)
+    columns = {
+        "device": Column(value, 1, news=np.array([row[0] for row in rows])),
+        "place": Column(value, 1, news=np.array([row[1] for row in rows])),
+    }
+    columns |= {name: Column(value, 1, news=np.ones(len(rows), bool)) for name in names[2:]}
+    surprise = {"device": np.array([row[2] for row in rows]), "place": np.array([row[3] for row in rows])}
+    surprise["action"] = np.full(len(rows), 5.0)
+    means = mean_at_changes(columns, surprise, names[:3])
+    wanted, totals = {}, [0.0] * len(rows)
+    for place, name in enumerate(("device", "place")):
+        seen = [(k, row[2 + place]) for k, row in enumerate(rows) if row[place] and not math.isnan(row[2 + place])]
+        wanted[name] = sum(nats for _, nats in seen) / len(seen) if seen else 0.0
+        for k, nats in seen:
+            totals[k] += nats - wanted[name]
+    assert means == pytest.approx(wanted)
+    np.testing.assert_allclose(changes(columns, surprise, means), totals, atol=1e-9)
+    assert changes(columns, surprise, {}).tolist() == [0.0] * len(rows)

@@ -133,3 +133,51 @@ def test_bad_input():
         habits.ratios(columns | {"plain": Column(np.array([0, 4]), SIZE)}, user)
     with pytest.raises(InputError, match="given: found conditions -1 to 0, want 0 to 2"):
         Habits.learn(columns | {"given": columns["given"]._replace(given=np.array([-1, 0]))}, user)
+
+
+flags = st.lists(st.booleans(), min_size=30, max_size=30)
+
+
+@given(st.lists(learned, min_size=1, max_size=30), flags, st.lists(asked, min_size=1, max_size=10), flags)
+def test_of_slow_columns_only_news_is_evidence(events, learned_news, questions, asked_news):
+    columns, user = columns_of(events)
+    news = np.array(learned_news[: len(events)])
+    made = {name: column._replace(news=news) for name, column in columns.items()} | {"never": columns["plain"]}
+    habits = Habits.learn(made, user)
+    slow = sum(news.tolist()) < len(events) / 2
+    assert habits.slow == (("plain", "given") if slow else ())
+    columns, user = columns_of(questions)
+    columns["never"] = columns["plain"]
+    whole = habits.ratios(columns, user)
+    held = np.array(asked_news[: len(questions)])
+    found = habits.ratios({name: column._replace(news=held) for name, column in columns.items()}, user)
+    for row, event in enumerate(held):
+        for place, name in enumerate(made):
+            assert found[row, place] == (whole[row, place] if event or name not in habits.slow else 0)
+    # What is learned of values does not depend on whether they are news.
+    plain = Habits.learn({name: column._replace(news=None) for name, column in made.items()}, columns_of(events)[1])
+    np.testing.assert_array_equal(plain.ratios(columns, user), whole)
+
+
+def test_which_columns_are_slow_is_kept():
+    columns, user = columns_of([(0, 1, 0), (0, 1, 2), (1, 3, 0)])
+    columns["plain"] = columns["plain"]._replace(news=np.array([True, False, False]))
+    habits = Habits.learn(columns, user)
+    assert habits.slow == ("plain",)
+    restored = Habits.restore(habits.arrays(), json.loads(json.dumps(habits.settings())))
+    # Later events that are all news make no other column of it.
+    later = columns | {"plain": columns["plain"]._replace(news=np.ones(3, bool))}
+    for other in (restored, habits.update(later, user), restored.update(later, user)):
+        assert other.slow == ("plain",)
+        assert (other.ratios(columns, user)[1:, 0] == 0).all()
+        assert (other.ratios(columns, user)[:, 1] != 0).any()
+
+
+def test_some_events_of_a_column():
+    rows = np.array([2, 0])
+    column = Column(np.array([5, 6, 7]), 8, np.array([1, 2, 3]), 4, np.array([True, False, False]))
+    found = column.take(rows)
+    assert (found.value.tolist(), found.given.tolist(), found.news.tolist()) == ([7, 5], [3, 1], [False, True])
+    assert (found.size, found.conditions) == (8, 4)
+    bare = Column(np.arange(3), 3).take(rows)
+    assert bare.given is bare.news is None

@@ -8,18 +8,10 @@ Sesia 2023, Testing for outliers with conformal p-values, Annals of Statistics 5
 """
 
 import math
-from typing import Literal
 
 import numpy as np
 
 from tsrl.errors import InputError, check_whole
-
-How = Literal["cauchy", "fisher", "min"]
-
-# Cauchy's statistic of a p-value at 1 is minus infinity, which would outweigh any evidence beside it.
-_LARGEST_P = 0.99
-# Keeps the statistics of a p-value of 0 finite.
-_SMALLEST_P = 1e-300
 
 
 def p_values(calibration: np.ndarray, scores: np.ndarray, *, random: np.random.Generator | None = None) -> np.ndarray:
@@ -127,43 +119,9 @@ def discoveries(p: np.ndarray, rate: float) -> np.ndarray:
     """
     from scipy.stats import false_discovery_control
 
-    p = _probabilities("p", p, 1)
+    p = _probabilities("p", p)
     _check_share("rate", rate)
     return false_discovery_control(p) <= rate if len(p) else np.zeros(0, bool)
-
-
-def combined(p: np.ndarray, how: How = "cauchy") -> np.ndarray:
-    """One score for several p-values of a unit, such as against the population and against its user's own past.
-
-    The result is a score and no p-value: give those of calibration units and of tested ones to `p_values`, which makes
-    it valid however the p-values of a unit depend on each other.
-
-    Args:
-      p: `[m, k]` p-values, the same k questions for each unit.
-      how: `cauchy`: the mean of `cot(pi p)`, where the smallest p-value decides unless several are small; p above 0.99
-        counts as 0.99. `fisher`: `-2 sum(log p)`, where all add up. `min`: minus the smallest.
-
-    Returns:
-      `[m]`, high = unusual.
-
-    Raises:
-      InputError: another rank, no columns, values outside [0, 1] or NaN, an unknown `how`.
-
-    References: Liu and Xie 2020, Cauchy combination test, JASA 115(529), arXiv 1808.09011; Fisher 1925.
-    """
-    from scipy.stats import combine_pvalues
-
-    p = _probabilities("p", p, 2)
-    if how not in ("cauchy", "fisher", "min"):
-        raise InputError(f"how: found {how!r}, want cauchy, fisher or min")
-    if not len(p):
-        return np.zeros(0)
-    if how == "cauchy":
-        # Not tan(pi (1/2 - p)), which loses the digits of a small p.
-        return np.asarray((1 / np.tan(np.pi * p.clip(_SMALLEST_P, _LARGEST_P))).mean(1))
-    if how == "fisher":
-        return np.asarray(combine_pvalues(p.clip(_SMALLEST_P), method="fisher", axis=1).statistic)
-    return np.asarray(-p.min(1))
 
 
 def _alarms_of(n: int, rate: float) -> int:
@@ -190,10 +148,10 @@ def _scores(name: str, values: np.ndarray, least: int) -> np.ndarray:
     return scores
 
 
-def _probabilities(name: str, values: np.ndarray, rank: int) -> np.ndarray:
+def _probabilities(name: str, values: np.ndarray) -> np.ndarray:
     p = np.asarray(values, np.float64)
-    if p.ndim != rank or (rank == 2 and not p.shape[1]):
-        raise InputError(f"{name}: found shape {p.shape}, want {'[m]' if rank == 1 else '[m, k], k above 0'}")
+    if p.ndim != 1:
+        raise InputError(f"{name}: found shape {p.shape}, want [m]")
     if not ((p >= 0) & (p <= 1)).all():
         raise InputError(f"{name}: found NaN or values outside [0, 1], want p-values")
     return p

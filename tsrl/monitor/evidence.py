@@ -19,7 +19,6 @@ _MONDAY = 4 * _DAY
 # Slack of sums of surprise, in standard deviations: what is a little unusual again and again does not add up.
 SLACK = 0.5
 _QUANTILES = 1001
-_ROUNDING = 1e-12
 _DIGITS = 4
 # Events that everyone's surprise counts beside a user's own.
 _SHRUNK = 50.0
@@ -189,20 +188,17 @@ def running(values: np.ndarray, unit: np.ndarray) -> np.ndarray:
     References: Page (1954), Continuous Inspection Schemes. Of log-likelihood ratios it is the test that finds a change
     soonest at a given rate of false alarms (Moustakides 1986).
     """
-    if values.ndim == 2:
-        return np.stack([running(column, unit) for column in values.T], -1) if values.shape[1] else values
-    begins = np.flatnonzero(np.append(True, unit[1:] != unit[:-1])) if len(unit) else np.zeros(0, np.int64)
-    total = np.cumsum(values)
-    offset = np.repeat(total[begins] - values[begins], np.diff(np.append(begins, len(values))))
-    path = total - offset
-    # The sum minus its lowest point since the unit began, which may be the zero before its first event. The lowest
-    # point of each unit is a running minimum of paths that are pushed apart, so that no unit sees the one before.
-    number = np.cumsum(np.isin(np.arange(len(values)), begins)) if len(values) else np.zeros(0)
-    apart = (np.abs(path).max(initial=0.0) + 1.0) * 2
-    lowest = np.minimum.accumulate(np.minimum(path, 0.0) - number * apart) + number * apart
-    made = path - np.minimum(lowest, 0.0)
-    # What rounding leaves of a sum that is 0.
-    return np.where(made < _ROUNDING * apart, 0.0, made)
+    begins = np.flatnonzero(np.append(True, unit[1:] != unit[:-1])[: len(unit)])
+    lengths = np.diff(np.append(begins, len(unit)))
+    # All units at once, event by event and as a stream does it: sums that are 0 are exactly 0, whatever else there is.
+    begins = begins[np.argsort(-lengths, kind="stable")]
+    lasting = len(begins) - np.searchsorted(np.sort(lengths), np.arange(lengths.max(initial=0)), side="right")
+    made, total = np.zeros(values.shape), np.zeros((len(begins), *values.shape[1:]))
+    for place, count in enumerate(lasting):
+        rows = begins[:count] + place
+        total = np.maximum(total[:count] + values[rows], 0.0)
+        made[rows] = total
+    return made
 
 
 def volume(counts: np.ndarray, user: np.ndarray, reference: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

@@ -86,17 +86,20 @@ def explain(
     parts = found.steps["habits"][own.first[0] : own.end[0]] * weights
     inside = slice(own.first[0], own.end[0])
     # What a user does not do too often for habits to tell may still be what nobody expects, as a burst is.
-    rarer = min(found.steps, key=lambda name: scores.p[name][unit])
-    order = _in_order(monitor, rarer, found.steps[rarer][inside])
+    # By rarity: the p-values of a long burst are all 0.
+    rarity = {name: float(monitor.scale[name].rarity(values[unit])) for name, values in scores.evidence.items()}
+    rarest = max(found.steps, key=lambda name: rarity[name])
+    order = _in_order(monitor, rarest, found.steps[rarest][inside])
     falls = _falls(monitor, alone, own, number, order[:_HIDDEN], found)
     expected = _expected(monitor.model, alone)
-    columns = list(monitor.habits.sizes)
+    columns, surprises = list(monitor.habits.sizes), found.steps.get("surprise")
     codes = monitor.model.fields.codes(alone, alone.action)
     causes = []
     for place in order[:most]:
         event = int(own.first[0] + place)
         fields = {name: float(parts[place, k]) for k, name in enumerate(columns)}
-        surprise = dict(zip(monitor.norms.names, map(float, found.steps["surprise"][event] + SLACK), strict=True))
+        excess = [] if surprises is None else (surprises[event] + SLACK).tolist()
+        surprise = dict(zip(monitor.norms.names, excess, strict=True))
         before = codes[event - 1] if event else 0
         causes.append(
             Cause(
@@ -109,12 +112,11 @@ def explain(
                 _named(monitor, alone.action, monitor.habits.own_shares("next action", number, int(before))),
             )
         )
-    p = {name: float(values[unit]) for name, values in scores.p.items()}
     return Explanation(
         unit,
         str(scores.user[unit]),
         float(scores.p_value[unit]),
-        dict(sorted(p.items(), key=lambda item: item[1])),
+        {name: float(scores.p[name][unit]) for name in sorted(scores.p, key=lambda name: -rarity[name])},
         _first_alarm(monitor, found, int(own.first[0] + offset), rate),
         causes,
         _nearest(monitor, found.z, number, most),

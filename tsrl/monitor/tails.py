@@ -10,6 +10,8 @@ import numpy as np
 
 _FROM = 0.9
 _LEVELS = np.linspace(0, _FROM, 91)
+# Of the size of the values: what is closer is equal.
+_ROUNDING = 1e-12
 
 
 class Tail(NamedTuple):
@@ -27,9 +29,10 @@ class Tail(NamedTuple):
     def of(cls, values: np.ndarray) -> "Tail":
         """Of regular units' values, one or more."""
         grid = np.quantile(values, _LEVELS)
-        above = values[values > grid[-1]] - grid[-1]
+        above, size = values[values > grid[-1]] - grid[-1], max(abs(float(grid[-1])), 1.0)
+        excess = float(above.mean()) if len(above) else 0.0
         # Where the highest tenth is all alike, by its size: nothing is said of how it would go on.
-        return cls(grid, float(above.mean()) if len(above) else max(abs(float(grid[-1])), 1.0))
+        return cls(grid, excess if excess > _ROUNDING * size else size)
 
     def rarity(self, values: np.ndarray) -> np.ndarray:
         """Minus the logarithm of the share of regular units with as high a value, in nats."""
@@ -39,11 +42,14 @@ class Tail(NamedTuple):
         return np.where(beyond > 0, -np.log1p(-_FROM) + beyond / self.excess, body)
 
     def value(self, rarity: float) -> float:
-        """The value of a rarity; infinite for an infinite one."""
+        """The value of a rarity; infinite for an infinite one. What is above it is rarer: a value of this very rarity is
+        not, however `rarity` was rounded."""
         if rarity > -np.log1p(-_FROM):
-            return float(self.grid[-1] + (rarity + np.log1p(-_FROM)) * self.excess)
-        grid, rarities = self._body()
-        return float(np.interp(rarity, rarities, grid))
+            found = float(self.grid[-1] + (rarity + np.log1p(-_FROM)) * self.excess)
+        else:
+            grid, rarities = self._body()
+            found = float(np.interp(rarity, rarities, grid))
+        return found + _ROUNDING * (abs(found) + float(np.abs(self.grid).max()) + self.excess)
 
     def _body(self) -> tuple[np.ndarray, np.ndarray]:
         """Different quantiles and their rarities; of what many units share, as a sum of 0, the least: no step there."""
