@@ -72,7 +72,7 @@ def test_others_score_above_and_users_below_even_odds(learned):
 
 
 def test_what_speaks_against_its_own_user_in_a_column_is_left_out():
-    """Users change places in one column after two thirds of their units: there a stranger's value is the regular one."""
+    """Users change places in one column after two thirds of their units: a stranger has the regular value there."""
     columns, user, units, reference = world(users=6)
     place = np.arange(len(user)) % (UNITS * EVENTS)
     moved = np.where(place < UNITS * EVENTS * 2 // 3, user, (user + 1) % 6)

@@ -10,7 +10,6 @@ from scipy import stats
 
 from tsrl.monitor.tails import Tail
 
-
 # Few different numbers too, so that there are ties.
 numbers = st.lists(st.floats(-10, 10) | st.integers(-3, 3).map(float), min_size=1, max_size=40)
 

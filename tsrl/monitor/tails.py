@@ -42,7 +42,7 @@ class Tail(NamedTuple):
         return np.where(beyond > 0, -np.log1p(-_FROM) + beyond / self.excess, body)
 
     def value(self, rarity: float) -> float:
-        """The value of a rarity; infinite for an infinite one. What is above it is rarer: a value of this very rarity is
+        """The value of a rarity; infinite for an infinite one. What is above is rarer: a value of this very rarity is
         not, however `rarity` was rounded."""
         if rarity > -np.log1p(-_FROM):
             found = float(self.grid[-1] + (rarity + np.log1p(-_FROM)) * self.excess)
