@@ -22,7 +22,7 @@ from tsrl.types import Plan, as_batch
 from tsrl.views import take_crop
 
 # Methods whose encoder takes no batch statistics.
-PLAIN = ("ts2vec", "cost", "simts", "timedrl", "tcn", "tloss", "tnc")
+PLAIN = ("ts2vec", "cost", "simts", "timedrl", "tcn", "tloss", "tnc", "next_step")
 KEY = jax.random.key(3)
 NORMS = ("loss", "grad_norm", "param_norm")
 
@@ -169,7 +169,7 @@ def test_by_the_settings_of_a_run():
         np.testing.assert_allclose([one[k] for k in NORMS], [other[k] for k in NORMS], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(set(ENCODER_OF) - {"tcn", "informer", "simts", "tloss", "tnc"}))
+@pytest.mark.parametrize("name", sorted(set(ENCODER_OF) - {"tcn", "informer", "next_step", "simts", "tloss", "tnc"}))
 def test_accumulation_is_refused_where_rows_are_compared(name):
     with pytest.raises(InputError, match=r"train\.accumulate: found 2 for a method that compares.*micro_batch"):
         prepare(config(name, accumulate=2), SERIES.astype(np.float32), None)
