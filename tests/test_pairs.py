@@ -187,10 +187,10 @@ def test_slices_lie_within_what_was_observed():
     x[1, 11:], x[3, 3:], x[4] = np.nan, np.nan, np.nan
     batch = dataclasses.replace(as_batch(x), fields=as_batch(x).fields | {"kind": BATCH.fields["kind"]})
     cut, found = jax.jit(rule_of("slices", Strength())), {0: set(), 1: set(), 3: set()}
-    gaps = set()
+    gaps, same = set(), []
     for seed in range(60):
-        views = cut(jax.random.key(seed), batch)
-        for view in views:
+        both = cut(jax.random.key(seed), batch)
+        for view in both:
             for row, seen in ((0, STEPS), (1, 11), (3, 3)):
                 steps = shown_steps(view, row)
                 assert max(seen // 4, 1) <= len(steps) <= seen
@@ -205,9 +205,10 @@ def test_slices_lie_within_what_was_observed():
             gaps |= {bool(len(shown)) and shown[0] < 4 and shown[-1] > 5}
             # Nothing was observed, nothing is shown.
             assert not view.mask[4].any()
-        same = [np.array_equal(*(shown_steps(view, 0) for view in views))]
+        same.append(np.array_equal(*(shown_steps(view, 0) for view in both)))
     assert gaps == {True, False}
-    assert not all(same)
+    # The two are drawn without regard to each other.
+    assert sum(same) < 10
     assert {length for length, _ in found[0]} >= {4, STEPS}
     assert {length for length, _ in found[3]} == {1, 2, 3}
     assert {first for length, first in found[3] if length == 1} == {0, 1, 2}

@@ -106,9 +106,22 @@ def test_volume_of_few_users_is_defined():
     """Of one user nothing is known about how users differ."""
     for past in ((np.array([5, 7]), np.array([0, 0])), (np.array([4]), np.array([3]))):
         found = volume(np.array([1, 6, 500, 10**7]), np.array([0, 3, 0, 9]), past)
-        assert not np.isnan(found).any()
+        assert np.isfinite(found).all()
         assert (np.diff(found[[0, 1, 2]]) > 0).all()
     assert volume(np.zeros(0, int), np.zeros(0, int), PAST).shape == (0,)
+
+
+def test_volume_stays_finite_and_rising_beyond_the_smallest_float():
+    """A program may act a hundred thousand times a week; such a unit among those that calibrate must not spoil them."""
+    counts = np.array([500, 5_000, 20_000, 22_000, 24_000, 26_000, 100_000, 10**7])
+    found = volume(counts, np.zeros(len(counts), int), PAST)
+    assert (np.diff(found) > 0).all()
+    shape, rate = prior(*PAST)
+    own = PAST[0][PAST[1] == 0]
+    a, b = shape + own.sum(), rate + len(own)
+    for count, minus in zip(counts[:-1], found[:-1], strict=True):
+        terms = stats.nbinom.logpmf(np.arange(count, count + 5_000), a, b / (b + 1))
+        assert minus == pytest.approx(-(terms.max() + math.log(np.exp(terms - terms.max()).sum())), rel=1e-2)
 
 
 def test_numbers_fall_into_the_references_deciles():

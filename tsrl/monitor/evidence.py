@@ -222,7 +222,10 @@ def volume(counts: np.ndarray, user: np.ndarray, reference: tuple[np.ndarray, np
     mean, spread = rates.mean(), max(rates.var() - (rates / units[units > 0]).mean(), 1e-3 * rates.mean() ** 2)
     shape, rate = mean**2 / spread, mean / spread
     own_shape, own_rate = shape + events[user], rate + units[user]
-    return -stats.nbinom.logsf(counts - 1, own_shape, own_rate / (own_rate + 1))
+    share = own_rate / (own_rate + 1)
+    rarity = -stats.nbinom.logsf(counts - 1, own_shape, share)
+    # What is too rare for a float is about as rare as exactly so many.
+    return np.where(np.isinf(rarity), -stats.nbinom.logpmf(counts, own_shape, share), rarity)
 
 
 def _numbers(log: EventLog) -> dict[str, np.ndarray]:

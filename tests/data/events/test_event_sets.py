@@ -169,6 +169,10 @@ def test_the_published_badges(real_data):
     assert found.log.events == 327_487
     assert len(found.log.names["action"].values) == 22
     assert (found.log.since_previous()[1:][np.diff(found.log.owner) == 0] >= 0).all()
+    # The names are those of the numbers, which count from 1: the most and the least frequent.
+    badge = found.log.names["action"]
+    assert (badge.values[badge.codes] == "Popular Question").sum() == 141_653
+    assert (badge.values[badge.codes] == "Publicist").sum() == 20
     # Seconds since 1970: in 2012 and 2013.
     assert 1.32e9 < found.log.time.min() < found.log.time.max() < 1.39e9
 
