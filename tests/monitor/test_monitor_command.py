@@ -2,15 +2,19 @@
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tsrl.cli import main
+from tsrl.monitor import load, save
 
 COLUMNS = ["--categorical", "device", "--numeric", "amount"]
 
@@ -118,6 +122,109 @@ def test_values_that_nobody_had_are_judged(folder, tmp_path):
     dropped = ["--duplicates", "drop", "--out", str(out)]
     main(["monitor", "score", str(strange), "--monitor", str(folder / "fitted"), *dropped])
     assert int(rows_of(out)[0]["events"]) == 2
+
+
+def test_moments_rates_and_places_that_make_no_sense(folder, tmp_path, capsys):
+    log, fitted = folder / "demo" / "log.csv", folder / "fitted"
+    out = tmp_path / "scores.csv"
+    judged = ["score", log, "--monitor", fitted]
+    for flags, said in (
+        (["--out", out, "--since", "2031-01-01"], "since: found 2031-01-01, and no unit begins then or later"),
+        (["--out", out, "--since", "soon"], "since: found 'soon', want a date"),
+        (["--out", out, "--since", "NaT"], "since: found 'NaT', want a date"),
+        (["--out", out, "--rate", "1"], "rate: found 1"),
+        (["--out", tmp_path / "scores.xlsx"], "want a name that ends in .csv or .parquet or .jsonl"),
+        (["--out", tmp_path / "none" / "scores.csv"], "want a file in a folder that exists"),
+        (["--out", tmp_path], "out: found"),
+    ):
+        assert said in " ".join(refused(capsys, *judged, *flags).split())
+    fit = ["fit", log, "--out", tmp_path / "new", *COLUMNS, "--quiet"]
+    for flags, said in (
+        (["--until", "2020-01-01"], "until: found 2020-01-01, before all events"),
+        (["--until", "2026-01-06"], "units to learn from"),
+        (["--every", "week", "--gap", "1800"], "want one of them"),
+        (["--calibrate", "2"], "calibrate: found 2"),
+        (["--timezone", "Mars/Base"], "timezone: found 'Mars/Base'"),
+        (["--action", "device"], "which is action already"),
+    ):
+        assert said in " ".join(refused(capsys, *fit, *flags).split())
+    report = ["report", log, "--monitor", fitted, "--out", tmp_path / "page.html"]
+    assert "most_alarms: found -1" in refused(capsys, *report, "--most-alarms", "-1")
+    assert "no unit begins then" in refused(capsys, "update", log, "--monitor", fitted, "--out", tmp_path / "new",
+                                            "--since", "2031-01-01")  # fmt: skip
+    assert "clean_weeks: found 9 of 4" in refused(
+        capsys, "demo", "--out", tmp_path / "new", "--weeks", "4", "--clean-weeks", "9"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_of_another_kind_is_no_monitor(folder, tmp_path, capsys):
+    out = tmp_path / "scores.csv"
+    said = refused(capsys, "score", folder / "demo" / "log.csv", "--monitor", folder / "fitted" / "model", "--out", out)
+    assert "monitor.json" in said
+    bare = tmp_path / "bare"
+    save(load(folder / "fitted"), bare)
+    said = refused(capsys, "score", folder / "demo" / "log.csv", "--monitor", bare, "--out", out)
+    assert "want a monitor that was saved with its columns" in " ".join(said.split())
+    assert not out.exists()
+
+
+def test_sessions_of_a_zone_are_scored_and_found(folder, tmp_path, capsys):
+    """Times without an offset, sessions instead of weeks, discoveries instead of alarms, JSON lines."""
+    log = tmp_path / "local.csv"
+    log.write_text((folder / "demo" / "log.csv").read_text().replace("Z", ""))
+    fitted, out = tmp_path / "fitted", tmp_path / "scores.jsonl"
+    main(["monitor", "fit", str(log), "--out", str(fitted), *COLUMNS, "--timezone", "Asia/Tokyo", "--gap", "3600",
+          "--until", "2026-02-02", "--steps", "3", "--length", "16", "--quiet"])  # fmt: skip
+    judged = ["score", str(log), "--monitor", str(fitted), "--out", str(out)]
+    assert "want the number of a unit in its sequence" in refused(capsys, *judged, "--since", "2026-03-01")
+    main(["monitor", *judged, "--since", "20", "--fdr", "--rate", "0.2"])
+    assert "a share of at most 0.2 is expected to be regular" in capsys.readouterr().out
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) > 100
+    assert {type(row["alarm"]) for row in rows} == {bool}
+    assert all(re.fullmatch(r"2026-\d\d-\d\d \d\d:\d\d", row["start"]) for row in rows)
+    # A day that the clocks of another zone skip an hour of.
+    log.write_text("user,time,action,device,amount\n1,2026-03-29T02:30:00,a,b,\n")
+    skipped = ["fit", log, "--out", tmp_path / "other", *COLUMNS, "--timezone", "Europe/Berlin"]
+    assert "2026-03-29" in refused(capsys, *skipped)
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_is_stopped_leaves_nothing(folder, tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    log, written = str(folder / "demo" / "log.csv"), sorted(tmp_path.iterdir())
+    monkeypatch.setattr("tsrl.monitoring.commands.save", lambda *given: (save(*given), interrupted()))
+    monkeypatch.setattr("tsrl.monitoring.commands.behaviour_page", interrupted)
+    judged = [log, "--monitor", str(folder / "fitted"), "--since", "2026-03-30"]
+    for args in (["update", *judged, "--out", "new"], ["report", *judged, "--most-alarms", "1", "--out", "page.html"]):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SystemExit) as stopped:
+            main(["monitor", *args])
+        assert stopped.value.code == 130
+        assert "nothing was written" in capsys.readouterr().err
+        assert sorted(tmp_path.iterdir()) == written
+
+
+def test_as_a_program(folder, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+    def run(*args):
+        command = [sys.executable, "-m", "tsrl", "monitor", *map(str, args)]
+        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+
+    judged = ["score", folder / "demo" / "log.csv", "--monitor", folder / "fitted", "--since", "2026-03-16"]
+    done = run(*judged, "--out", "scores.csv", "--rate", "0.05")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^scores.csv: \d+ units of 30 users, \d+ alarms\n[\d.]+ alarms are expected", done.stdout)
+    assert (tmp_path / "scores.csv").read_bytes() == (folder / "scores.csv").read_bytes()
+    wrong = run(*judged, "--out", "other.csv", "--since", "never")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("error: since: found 'never'")
+    assert "Traceback" not in wrong.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
 
 
 def test_the_readmes_lines_run(tmp_path, monkeypatch, capsys):

@@ -156,6 +156,12 @@ def _falls(
     if count < 2:
         return {}
     whole = monitor.reference.own(found.z, np.array([number]))[0]
+    # What the model need not see is left out: many copies of a long log would be encoded.
+    before = max(int(unit.first[0]) - monitor.model.context, 0)
+    log, unit = (
+        log.keep(np.arange(log.events) >= before),
+        unit._replace(first=unit.first - before, end=unit.end - before),
+    )
     kept = np.ones((len(places), log.events), bool)
     kept[np.arange(len(places)), unit.first[0] + places] = False
     copies = log.take(np.zeros(len(places), np.int64)).keep(kept.ravel())

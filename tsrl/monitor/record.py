@@ -65,8 +65,8 @@ def page_record(
     contributions, raised = ratios @ monitor.impostors.event_weight, scores.alarms(rate)
     starts = [f"no. {text}" if text.isdigit() else text for text in start_texts(log, scores.units, monitor.settings)]
     # Of equal p-values first the one with the rarer evidence.
-    together = np.sum([np.log(values) for values in scores.p.values()], 0)
-    order = np.lexsort((together, scores.p_value))[: min(int(raised.sum()), most_alarms)]
+    rarity = np.sum([monitor.scale[name].rarity(values) for name, values in scores.evidence.items()], 0)
+    order = np.lexsort((-rarity, scores.p_value))[: min(int(raised.sum()), most_alarms)]
     passed = _passed(monitor, scores, rate)
     zone = monitor.model.fields.zone
     alarms = []

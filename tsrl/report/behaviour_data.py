@@ -7,6 +7,7 @@ from typing import Any
 # What is known to be evidence, in words.
 KINDS = {
     "identity": "more like another user than like this one",
+    "account": "a run of events of another user, or of other habits",
     "habits": "a run of events that are unusual for this user",
     "surprise": "events that the model did not expect",
     "population": "far from all regular units",
