@@ -242,7 +242,7 @@ def test_other_columns_are_refused(monitor, clean):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (Settings(), "log: found 4 units to learn from and 4 to calibrate, want 20 or more"),
+        (Settings(), "log: found 4 units to learn from and 4 to calibrate, want 20 of each"),
         (Settings(calibrate=0.0), "calibrate: found 0.0, want a share between 0 and 1"),
         (Settings(calibrate=1.0), "calibrate: found 1.0"),
         (Settings(every=None), "every, gap: found None and None"),

@@ -48,8 +48,8 @@ class Explanation(NamedTuple):
       evidence: name -> p-value by itself, smallest first.
       first_alarm: place in the log of the first event at which a running sum passed its threshold; None where only the
         whole unit is unusual.
-      causes: the events that made the highest sum of the kind that is the rarest by itself, those that added most to it
-        first; then the unit's other events.
+      causes: of the kind that is the rarest by itself the events that made the sum which raised the alarm, or the
+        highest one, those that added most to it first; then the unit's other events.
       nearest: user and start of regular units of other users that are most like this one.
     """
 
@@ -89,7 +89,7 @@ def explain(
     # By rarity: the p-values of a long burst are all 0.
     rarity = {name: float(monitor.scale[name].rarity(values[unit])) for name, values in scores.evidence.items()}
     rarest = max(found.steps, key=lambda name: rarity[name])
-    order = _in_order(monitor, rarest, found.steps[rarest][inside])
+    order = _in_order(monitor, rarest, found.steps[rarest][inside], rate)
     falls = _falls(monitor, alone, own, number, order[:_HIDDEN], found)
     expected = _expected(monitor.model, alone)
     columns, surprises = list(monitor.habits.sizes), found.steps.get("surprise")
@@ -123,18 +123,22 @@ def explain(
     )
 
 
-def _in_order(monitor: Monitor, name: str, steps: np.ndarray) -> np.ndarray:
-    """The events of a unit `[n]`: first those that made the highest of its sums, from where it left 0 to its peak, then
-    the others; each by what it added to that sum.
+def _in_order(monitor: Monitor, name: str, steps: np.ndarray, rate: float) -> np.ndarray:
+    """The events of a unit `[n]`: first those that made the sum that raised the alarm, from where it left 0 to the
+    alarm (where none did, the highest sum, to its peak), then the others; each by what it added to that sum.
 
     Args:
       monitor: that measures the sums.
       name: which of `RUNNING`.
       steps: `[n, columns]`.
+      rate: of alarms.
     """
     sums = running(steps, np.zeros(len(steps), np.int64))
     rarity = np.stack([tail.rarity(column) for tail, column in zip(monitor.yardsticks[name], sums.T, strict=True)], -1)
-    peak, column = np.unravel_index(int(np.argmax(rarity)), rarity.shape)
+    highest = rarity.max(-1)
+    passed = highest > monitor.thresholds(rate)[name]
+    peak = int(np.argmax(passed if passed.any() else highest))
+    column = int(np.argmax(rarity[peak]))
     at_zero = np.flatnonzero(sums[: peak + 1, column] == 0)
     begin = at_zero[-1] + 1 if len(at_zero) else 0
     place = np.arange(len(steps))

@@ -57,6 +57,8 @@ def save(monitor: Monitor, folder: Path | str, columns: EventColumns | None = No
         "past_count": monitor.past[0],
         "past_user": monitor.past[1],
         "labels": monitor.labels,
+        "held_out_z": monitor.held_out[0],
+        "held_out_user": monitor.held_out[1],
         "calibration": monitor.calibration,
         "users": np.array(list(monitor.users), dtype=str),
     }
@@ -112,6 +114,7 @@ def load(folder: Path | str) -> Monitor:
             reference=Reference.restore(own, record["reference"]),
             past=(arrays["past_count"], arrays["past_user"]),
             labels=arrays["labels"],
+            held_out=(arrays["held_out_z"], arrays["held_out_user"]),
             yardsticks={name: tuple(map(Tail.restore, arrays[f"yardsticks_{name}"])) for name in record["yardsticks"]},
             scale={name: Tail.restore(arrays[f"scale_{name}"]) for name in record["scale"]},
             calibration=arrays["calibration"],

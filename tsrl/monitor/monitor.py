@@ -22,7 +22,7 @@ from tsrl.monitor.tails import Tail
 
 @dataclass(frozen=True, eq=False)
 class Monitor:
-    """What `fit` learned. Every method leaves it as it is; `update` returns another.
+    """What `fit` learned. `update` returns another.
 
     Attributes:
       settings: see `Settings`.
@@ -37,6 +37,8 @@ class Monitor:
       reference: embeddings of regular units.
       past: `[U]` events and `[U]` users of the reference's units.
       labels: `[U]` start of each of them, see `Units.start`.
+      held_out: embeddings `[n, D]` and users `[n]` of the units that calibrate, by which drift is measured: from the
+        reference's the model has learned, and the first of a log have no context.
       yardsticks: name of `RUNNING` -> a `Tail` for each column, of the peaks of its sum in regular units.
       scale: name -> `Tail` of such evidence.
       calibration: `[n]` evidence of all kinds together, of other units.
@@ -54,6 +56,7 @@ class Monitor:
     reference: Reference
     past: tuple[np.ndarray, np.ndarray]
     labels: np.ndarray
+    held_out: tuple[np.ndarray, np.ndarray] = field(repr=False)
     yardsticks: Mapping[str, tuple[Tail, ...]] = field(repr=False)
     scale: Mapping[str, Tail] = field(repr=False)
     calibration: np.ndarray = field(repr=False)
@@ -90,10 +93,8 @@ class Monitor:
         late = _late(log, units, settings)
         known, rest = units.take(~late), units.take(late)
         if len(known.user) < 20 or len(rest.user) < 20:
-            raise InputError(
-                f"log: found {len(known.user)} units to learn from and {len(rest.user)} to calibrate, want 20 or more "
-                "of each: a longer log, shorter units or another share"
-            )
+            counts = f"{len(known.user)} units to learn from and {len(rest.user)} to calibrate"
+            raise InputError(f"log: found {counts}, want 20 of each: a longer log, shorter units or another share")
         seen = np.zeros(log.events, bool)
         seen[known.events()] = True
         reference_log = log.keep(seen)
@@ -123,11 +124,13 @@ class Monitor:
             reference,
             (known.end - known.first, known.user),
             known.start,
+            (np.zeros((0, reference.z.shape[1])), np.zeros(0, np.int64)),
             {},
             {},
             np.zeros(0),
         )
-        return made._calibrated(made.evidence(log, rest, user))
+        found = made.evidence(log, rest, user)
+        return replace(made._calibrated(found), held_out=(found.z, rest.user))
 
     def _calibrated(self, found: Evidence) -> "Monitor":
         """Half of the units say how rare each kind of evidence is, the others how rare the rarest kind is.
@@ -213,8 +216,7 @@ class Monitor:
         return p, p_values(self.calibration, np.max(list(rarities.values()), 0))
 
     def thresholds(self, rate: float) -> dict[str, float]:
-        """The evidence of each kind above which a unit is an alarm, whatever the others are; infinite where no evidence
-        of the kind is rare enough."""
+        """The evidence of each kind above which a unit is an alarm whatever the others are; infinite where none can be."""
         rarest = threshold(self.calibration, rate)
         return {name: tail.value(rarest) for name, tail in self.scale.items()}
 
@@ -271,11 +273,11 @@ class Monitor:
         )
 
     def drift(self, log: EventLog, since: Any = None) -> drifts.Drift:
-        """Whether recent units differ from the reference, see `monitor.drift.drift`."""
+        """Whether recent units differ from those that calibrated, see `monitor.drift.drift`."""
         user, units = self.numbers(log), self.units(log, since)
         z = pooled(self.model.encode(log), units)
-        groups = (self.reference.user, user[units.user])
-        return drifts.drift(self.reference.z, z, groups=groups, seed=self.settings.seed)
+        before, whose = self.held_out
+        return drifts.drift(before, z, groups=(whose, user[units.user]), seed=self.settings.seed)
 
 
 def _numbers(log: EventLog) -> dict[str, int]:

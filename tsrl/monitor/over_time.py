@@ -115,17 +115,17 @@ def drift_over_time(
 
 
 def drift_of(monitor: Monitor, z: np.ndarray, user: np.ndarray, seed: int, most: int = 10_000) -> dict[str, Any] | None:
-    """Whether units differ from the reference; None where too few users can be compared.
+    """Whether units differ from those that calibrated; None where too few users can be compared.
 
     Args:
-      monitor: whose reference it is.
+      monitor: that was calibrated.
       z: `[U, D]` embeddings.
       user: `[U]` their numbers.
       seed: of the test.
       most: units that it draws.
     """
     try:
-        found = drift(monitor.reference.z, z, groups=(monitor.reference.user, user), seed=seed, most=most)
+        found = drift(monitor.held_out[0], z, groups=(monitor.held_out[1], user), seed=seed, most=most)
     except InputError:
         return None
     return {"auc": float(found.auc), "p_value": float(found.p_value), "refit": bool(found.refit)}
