@@ -216,7 +216,7 @@ class Monitor:
         return p, p_values(self.calibration, np.max(list(rarities.values()), 0))
 
     def thresholds(self, rate: float) -> dict[str, float]:
-        """The evidence of each kind above which a unit is an alarm whatever the others are; infinite where none can be."""
+        """The evidence of each kind above which a unit is an alarm, whatever the others; infinite where none can be."""
         rarest = threshold(self.calibration, rate)
         return {name: tail.value(rarest) for name, tail in self.scale.items()}
 
