@@ -28,7 +28,8 @@ def train(name, out, *, steps=11, batch_size=4, folder=None, strike=None, pause=
       steps: updates in all.
       batch_size: of all devices together.
       folder: of checkpoints and metrics, or None.
-      strike: `[rank, step, signal]`: the process of that rank sends it to itself after that step.
+      strike: `[rank, step, signal]`: the process of that rank sends it to itself after that step, once the checkpoint
+        before is complete.
       pause: seconds after every step.
       **settings: of `fit`.
     """
@@ -40,6 +41,11 @@ def train(name, out, *, steps=11, batch_size=4, folder=None, strike=None, pause=
     def report(step, row, speed):
         time.sleep(pause)
         if strike is not None and row is not None and strike[:2] == [hosts.rank(), step]:
+            before = (step - 1) // settings["checkpoint_every"] * settings["checkpoint_every"]
+            until = time.monotonic() + 60
+            while before and not (Path(folder) / "checkpoints" / str(before)).exists():
+                assert time.monotonic() < until, f"the checkpoint of step {before} is not written"
+                time.sleep(0.05)
             os.kill(os.getpid(), strike[2])
 
     saved = folder is not None and hosts.first()

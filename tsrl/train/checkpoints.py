@@ -140,6 +140,8 @@ class Checkpoints:
         return self._manager().restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
 
     def _newest(self, read: Callable[[int], Restored], only: int | None = None) -> Restored:
+        # A save that is still in progress ends by removing old checkpoints, under the hands of a reader.
+        self._settle()
         failures = []
         for step in reversed([step for step in self.steps() if only in (None, step)]):
             try:
