@@ -23,7 +23,7 @@ from training import CHANNELS, DEPTH, FEATURES, WIDTH, host_devices, job_of, ser
 
 _CORES = (8, 16, 32, 64, 128, 256)
 # What XLA prints of one collective call: its results and its name. A tuple of results has `/*index=5*/` in it.
-_COLLECTIVE = re.compile(r"= (.*?) (all-gather|reduce-scatter|all-reduce)(?:-start)?\(")
+_COLLECTIVE = re.compile(r"= (.*?) (all-gather|all-reduce)(?:-start)?\(")
 _ARRAY = re.compile(r"f32\[([\d,]*)\]")
 
 
@@ -98,15 +98,14 @@ def _of_program(steps: int, rows: int, devices: int) -> dict[str, float]:
     seeds, index = jnp.zeros(1, jnp.uint32), np.zeros((devices, 1, 1, rows // devices), np.int32)
     state = jax.eval_shape(init, seeds, job.data)
     program = step.compiled(state, job.data, Plan(), index, seeds)
-    memory, sent = program.memory_analysis(), {"all-gather": 0, "reduce-scatter": 0, "all-reduce": 0}
+    memory, sent = program.memory_analysis(), {"all-gather": 0, "all-reduce": 0}
     for line in program.as_text().splitlines():
         if call := _COLLECTIVE.search(line):
             arrays = _ARRAY.findall(call[1])
             sent[call[2]] += sum(4 * int(np.prod([int(n) for n in dims.split(",") if n])) for dims in arrays)
     return {
         "operations": program.cost_analysis()["flops"],
-        # The gradients leave as they came: reduce-scatter's result is one device's share.
-        "gathered": sent["all-gather"] + devices * sent["reduce-scatter"],
+        "gathered": sent["all-gather"],
         "averaged": sent["all-reduce"],
         "held": memory.temp_size_in_bytes + memory.argument_size_in_bytes,
     }

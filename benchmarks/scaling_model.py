@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from counts import conv
 
+from tsrl.losses.log_normaliser import layout
+
 _FLOAT = 4
-# Arrays as large as the gathered representations that the contrast holds at once, by XLA's plan for CPUs.
-_COPIES = 15
+# Arrays that the contrast holds at once, by XLA's plan for CPUs: as large as a device's own representations of both
+# views, and as those of all devices.
+_OWN, _GATHERED = 7, 6
 
 
 class Core(NamedTuple):
@@ -63,7 +66,8 @@ class Load(NamedTuple):
       encoder: operations of both views, forward and backward.
       temporal: operations of the contrast over steps.
       instance: operations of the contrast over rows, which grows with the global batch.
-      gathered: bytes of representations that arrive, and of their gradients that leave.
+      gathered: bytes that arrive for the contrast over rows: representations of all scales side by side, with the
+        padding between them, their log-normalisers and the cotangents of these.
       averaged: bytes of gradients that are averaged over devices.
       held: bytes of activations, weights and what the optimiser keeps.
     """
@@ -95,15 +99,17 @@ def load(shape: Shape, devices: int) -> Load:
     # Over all scales, each half as long: temporal 4/3 of the first, half of it by symmetry; instance 2.
     temporal = 4 * own * 2 * (2 * shape.overlap) ** 2 * d * 4 / 3 / 2
     instance = 4 * 2 * own * 2 * shape.rows * shape.overlap * d * 2 * 2
+    scales = [2 * (shape.overlap >> halvings) for halvings in range(shape.overlap.bit_length())]
+    gathered = shape.rows * layout(scales).total * (d + 2) * _FLOAT
     size = 2 * shape.rows * shape.overlap * d * _FLOAT
     weights = parameters(shape) * _FLOAT
     # A convolution keeps its input, the activation before it what it was computed from.
     steps = 2 * own * shape.view
     activations = steps * (depth * 2 * 2 * w + 2 * (w + d)) * _FLOAT
     # Weights, gradients, two moments, the running average.
-    held = activations + 5 * weights + _COPIES * size
+    held = activations + 5 * weights + (_OWN / devices + _GATHERED) * size
     alone = devices == 1
-    return Load(encoder, temporal, instance, 0 if alone else 2 * size, 0 if alone else weights, held)
+    return Load(encoder, temporal, instance, 0 if alone else gathered, 0 if alone else weights, held)
 
 
 class Extrapolated(NamedTuple):
