@@ -10,6 +10,7 @@ from tsrl.errors import InputError, TrainingDiverged
 from tsrl.evaluate import finetune as module
 from tsrl.evaluate.embed import embed_series
 from tsrl.evaluate.finetune import finetune, fit_finetuned, predict_finetuned
+from tsrl.evaluate.finetune_rows import held_out_rows
 from tsrl.evaluate.linear_head import Fixed, Model, moving_leaves, start, statistics, update
 from tsrl.methods import ts2vec
 from tsrl.types import as_batch
@@ -173,10 +174,10 @@ def test_the_best_validation_epoch_counts_and_patience_ends_training():
 
 def test_a_fifth_of_each_class_validates_and_sets_no_statistics():
     group = np.repeat([0, 1, 2], [5, 10, 33])
-    held_out = module._held_out(group, seed=0)
+    held_out = held_out_rows(group, seed=0)
     assert np.bincount(group[held_out]).tolist() == [1, 2, 7]
-    assert not np.array_equal(held_out, module._held_out(group, seed=1))
-    rows = module._held_out((Y == "slow").astype(int), seed=0)
+    assert not np.array_equal(held_out, held_out_rows(group, seed=1))
+    rows = held_out_rows((Y == "slow").astype(int), seed=0)
     other = np.where(rows[:, None, None], 100 * X, X)
     for name in ("mean", "scale"):
         np.testing.assert_array_equal(fit("probe").head[name], fit("probe", other).head[name])
@@ -250,7 +251,7 @@ def test_weights_without_block_names_cannot_be_tuned_in_part():
         ({"y_train": Y, "loss": "squared"}, "y_train: found type <U4, want numbers"),
         ({"y_train": np.full(40, np.nan), "y_test": np.ones(30), "loss": "squared"}, "y_train: found NaN"),
         ({"y_test": np.full(30, "new")}, r"y_test: found labels \['new'\], want only labels of y_train"),
-        ({"x_test": np.concatenate([X_TEST, X_TEST], -1)}, "x_test: found 2 channels, want x_train's 1"),
+        ({"x_test": np.concatenate([X_TEST, X_TEST], -1)}, "x_test: found {'x': 2} channels"),
     ],
 )
 def test_wrong_input_is_named(change, message):

@@ -101,15 +101,15 @@ def test_what_is_no_monitor_is_refused(copy, tmp_path):
     with pytest.raises(InputError, match=r"cannot read monitor\.json in .*nowhere"):
         load(tmp_path / "nowhere")
     record = json.loads((copy / "monitor.json").read_text())
-    for other in ({"format": 2}, [], {"format": None}, "text"):
+    for other in ({"format": 1}, [], {"format": None}, "text"):
         made = record | other if isinstance(other, dict) else other
         (copy / "monitor.json").write_text(json.dumps(made))
-        with pytest.raises(InputError, match=r"monitor\.json: found another format, want 1"):
+        with pytest.raises(InputError, match=r"monitor\.json: found another format, want 2"):
             load(copy)
     (copy / "monitor.json").write_text("{")
     with pytest.raises(InputError, match=r"cannot read monitor\.json"):
         load(copy)
-    (copy / "monitor.json").write_text('{"format": 1}')
+    (copy / "monitor.json").write_text('{"format": 2}')
     with pytest.raises(InputError, match="found no hashes of the files"):
         load(copy)
 

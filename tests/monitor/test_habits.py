@@ -28,7 +28,8 @@ def columns_of(events):
 class Slow:
     """The mixture of Witten and Bell's method C with a fallback that counts three times."""
 
-    def __init__(self, events):
+    def __init__(self, events, weight=3.0):
+        self.weight = weight
         self.counts = defaultdict(Counter)
         for user, value, before in events:
             for group in ("all", ("given", before), ("user", user), ("both", user, before)):
@@ -43,7 +44,7 @@ class Slow:
         if counts is None:
             return fallback
         kinds = len([v for v in counts if counts[v]])
-        return (counts[value] + 3 * kinds * fallback) / (counts.total() + 3 * kinds)
+        return (counts[value] + self.weight * kinds * fallback) / (counts.total() + self.weight * kinds)
 
     def shares(self, user, value, before=None):
         """Everyone's and the user's."""
@@ -61,10 +62,13 @@ def ratio(shares):
     return math.log(shares[0] / shares[1])
 
 
-@given(st.lists(learned, min_size=1, max_size=30), st.lists(asked, min_size=1, max_size=10))
-def test_ratios_are_those_of_dictionaries(events, questions):
-    found = Habits.learn(*columns_of(events)).ratios(*columns_of(questions))
-    slow = Slow(events)
+weights = st.sampled_from([0.5, 1.0, 3.0])
+
+
+@given(st.lists(learned, min_size=1, max_size=30), st.lists(asked, min_size=1, max_size=10), weights)
+def test_ratios_are_those_of_dictionaries(events, questions, weight):
+    found = Habits.learn(*columns_of(events), weight).ratios(*columns_of(questions))
+    slow = Slow(events, weight)
     wanted = [[ratio(slow.shares(u, v)), ratio(slow.shares(u, v, g))] for u, v, g in questions]
     np.testing.assert_allclose(found, wanted, atol=1e-12)
 
@@ -125,6 +129,9 @@ def test_bad_input():
     habits = Habits.learn(columns, user)
     with pytest.raises(InputError, match="log: found no reference events"):
         Habits.learn(*columns_of([]))
+    for fallback in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match=f"fallback: found {fallback}, want a finite number above 0"):
+            Habits.learn(columns, user, fallback)
     with pytest.raises(InputError, match="columns: found plain, want plain, given"):
         habits.ratios({"plain": columns["plain"]}, user)
     with pytest.raises(InputError, match="of the sizes learned"):

@@ -8,6 +8,7 @@ from tsrl.monitor.habits import Column, Habits
 from tsrl.monitor.impostors import Impostors, _another
 from tsrl.monitor.periods import Units
 from tsrl.monitor.reference import Reference
+from tsrl.monitor.scores import Settings
 
 USERS, UNITS, EVENTS = 8, 12, 10
 SIZE = 6
@@ -29,7 +30,7 @@ def world(users=USERS, seed=0):
 @pytest.fixture(scope="module")
 def learned():
     made = world()
-    return made, Impostors.learn(*made, seed=0)
+    return made, Impostors.learn(*made, Settings(seed=0))
 
 
 def test_a_column_that_tells_users_apart_counts_and_another_hardly(learned):
@@ -76,7 +77,7 @@ def test_what_speaks_against_its_own_user_in_a_column_is_left_out():
     columns, user, units, reference = world(users=6)
     place = np.arange(len(user)) % (UNITS * EVENTS)
     moved = np.where(place < UNITS * EVENTS * 2 // 3, user, (user + 1) % 6)
-    impostors = Impostors.learn(columns | {"noise": Column(moved, SIZE)}, user, units, reference, seed=0)
+    impostors = Impostors.learn(columns | {"noise": Column(moved, SIZE)}, user, units, reference, Settings(seed=0))
     assert impostors.event_weight[1] == 0
     assert impostors.event_weight[0] > 0.3
     assert np.isfinite(impostors.event_bias)
@@ -84,14 +85,14 @@ def test_what_speaks_against_its_own_user_in_a_column_is_left_out():
 
 def test_a_seed_makes_the_same_weights(learned):
     made, impostors = learned
-    again, other = Impostors.learn(*made, seed=0), Impostors.learn(*made, seed=1)
+    again, other = Impostors.learn(*made, Settings(seed=0)), Impostors.learn(*made, Settings(seed=1))
     for name in ("mean", "std", "weight", "bias", "event_weight", "event_bias"):
         np.testing.assert_array_equal(getattr(again, name), getattr(impostors, name))
     assert (other.event_weight != impostors.event_weight).any()
 
 
 def test_with_nobody_to_be_mistaken_for_all_columns_count_alike():
-    impostors = Impostors.learn(*world(users=1), seed=0)
+    impostors = Impostors.learn(*world(users=1), Settings(seed=0))
     np.testing.assert_array_equal(impostors.score_events(np.array([[2.0, -0.5], [0, 0]])), [1.5, 0])
 
 

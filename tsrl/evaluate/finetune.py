@@ -5,16 +5,14 @@ Underperform Out-of-Distribution, arXiv 2202.10054.
 """
 
 import math
-from collections.abc import Iterator
-from numbers import Integral, Real
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from tsrl.errors import InputError, TrainingDiverged
 from tsrl.evaluate.classify import classification_scores
-from tsrl.evaluate.embed import embed_series
+from tsrl.evaluate.finetune_rows import batches, check_settings, checked_split, embed_rows, held_out_rows, on_host, part
 from tsrl.evaluate.linear_head import (
     Fixed,
     Head,
@@ -30,11 +28,7 @@ from tsrl.evaluate.linear_head import (
     statistics,
     update,
 )
-from tsrl.types import Aux, Method, Params, as_batch
-
-VALIDATION_SHARE = 0.2
-# A class of fewer rows has none to spare for validation.
-LEAST_ROWS = 5
+from tsrl.types import Aux, Batch, Method, Params
 
 
 class Finetuned(NamedTuple):
@@ -61,9 +55,9 @@ def finetune(
     method: Method,
     params: Params,
     aux: Aux,
-    x_train: np.ndarray,
+    x_train: np.ndarray | Batch,
     y_train: np.ndarray,
-    x_test: np.ndarray,
+    x_test: np.ndarray | Batch,
     y_test: np.ndarray,
     *,
     mode: Mode,
@@ -77,9 +71,9 @@ def finetune(
       method: made for a single device.
       params: of one seed.
       aux: of one seed.
-      x_train: `[N, T, C]` float32, NaN = missing.
+      x_train: `[N, T, C]` float32, NaN = missing; or a batch on the host, of series or of events.
       y_train: `[N]` labels, or numbers for the squared loss.
-      x_test: `[M, T, C]`; another T compiles another program.
+      x_test: `[M, T, C]`, or a batch; another T compiles another program.
       y_test: `[M]`; labels all of which occur in `y_train`.
       mode: see `fit_finetuned`.
       loss: "cross_entropy" to classify, "squared" to regress.
@@ -94,15 +88,16 @@ def finetune(
       InputError: as `fit_finetuned`, for either split; a test label that training has not seen.
       TrainingDiverged: a loss or weight is not finite.
     """
-    x, y = _checked_split("train", x_train, y_train, loss)
-    x_new, y_new = _checked_split("test", x_test, y_test, loss)
-    if x_new.shape[2] != x.shape[2]:
-        raise InputError(f"x_test: found {x_new.shape[2]} channels, want x_train's {x.shape[2]}")
+    x, y = checked_split("train", x_train, y_train, loss)
+    x_new, y_new = checked_split("test", x_test, y_test, loss)
+    channels, new = ({name: sum(v.shape[2:]) for name, v in each.fields.items()} for each in (x, x_new))
+    if new != channels:
+        raise InputError(f"x_test: found {new} channels, want x_train's {channels}")
     if loss == "cross_entropy" and (unseen := sorted(set(y_new.tolist()) - set(y.tolist()))):
         known = np.unique(y)[:10].tolist()
         raise InputError(f"y_test: found labels {unseen[:5]}, want only labels of y_train: {known}")
     tuned = fit_finetuned(method, params, aux, x, y, mode=mode, loss=loss, batch_size=batch_size, **settings)
-    made = predict_finetuned(method, tuned, x_new, min(batch_size, len(x)))
+    made = predict_finetuned(method, tuned, x_new, min(batch_size, len(y)))
     if tuned.classes is None:
         from sklearn.metrics import r2_score, root_mean_squared_error
 
@@ -124,7 +119,7 @@ def fit_finetuned(
     method: Method,
     params: Params,
     aux: Aux,
-    x: np.ndarray,
+    x: np.ndarray | Batch,
     y: np.ndarray,
     *,
     mode: Mode,
@@ -152,7 +147,7 @@ def fit_finetuned(
       method: made for a single device.
       params: of one seed; for "supervised" those of an untrained encoder.
       aux: of one seed.
-      x: `[N, T, C]` float32 training series, NaN = missing.
+      x: `[N, T, C]` float32 training series, NaN = missing; or a batch on the host, of series or of events.
       y: `[N]` labels, or numbers for the squared loss.
       mode: "probe": the encoder is frozen; "partial": its last `blocks` blocks move; "full": all of it moves;
         "supervised": as "full", from scratch, the control that says what pretraining adds.
@@ -176,12 +171,12 @@ def fit_finetuned(
       TrainingDiverged: a loss or weight is not finite.
     """
     ratio = (1.0 if mode == "supervised" else 0.1) if encoder_rate_ratio is None else encoder_rate_ratio
-    _check_settings(
+    check_settings(
         mode,
         {"blocks": blocks, "epochs": epochs, "patience": patience, "batch_size": batch_size},
         {"learning_rate": learning_rate, "encoder_rate_ratio": ratio},
     )
-    x, y = _checked_split("train", x, y, loss)
+    x, y = checked_split("train", x, y, loss)
     model = Model(method, moving_leaves(method.weights(params, aux)[0], mode, blocks), loss)
     classes: np.ndarray | None = None
     origin, unit, outputs = 0.0, 1.0, 1
@@ -190,15 +185,15 @@ def fit_finetuned(
         outputs = len(classes)
         if outputs < 2:
             raise InputError(f"y_train: found {outputs} class ({classes.tolist()}), want at least two")
-        held_out = _held_out(target, seed)
+        held_out = held_out_rows(target, seed)
     else:
-        held_out = _held_out(np.zeros(len(y), int), seed)
+        held_out = held_out_rows(np.zeros(len(y), int), seed)
         # In standard deviations of the targets a learning rate means the same whatever their unit.
         origin, unit = float(y[~held_out].mean()), float(y[~held_out].std()) or 1.0
         target = ((y - origin) / unit).astype(np.float32)
     learnt, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
-    size = min(batch_size, len(x))
-    z = _embed(method, params, aux, x, size)
+    size = min(batch_size, len(y))
+    z = embed_rows(method, params, aux, x, size)
     if not np.isfinite(z).all():
         raise InputError("x_train: found series with a NaN or infinite embedding, want finite ones")
     standard = statistics(z[learnt])
@@ -206,7 +201,9 @@ def fit_finetuned(
     fixed = jax.device_put(Fixed(params, aux, standard, learning_rate, ratio, weight_decay))
 
     def validation_loss(trained: Trained) -> float:
-        now = z[validation] if mode == "probe" else _embed(method, *rebuilt(model, fixed, trained), x[validation], size)
+        now = z[validation]
+        if mode != "probe":
+            now = embed_rows(method, *rebuilt(model, fixed, trained), part(x, validation), size)
         made = output(standard | jax.device_get(trained["head"]), now)
         return float(np.mean(losses(loss, made, target[validation])))
 
@@ -214,9 +211,9 @@ def fit_finetuned(
     best, best_epoch, least = trained, 0, math.inf
     for epoch in range(1, epochs + 1):
         seen: list[Any] = []
-        for rows, counts in _batches(np.random.default_rng((seed, epoch)).permutation(learnt), size):
+        for rows, counts in batches(np.random.default_rng((seed, epoch)).permutation(learnt), size):
             # What a frozen encoder says of the rows is known.
-            inputs = z[rows] if mode == "probe" else as_batch(x[rows])
+            inputs = z[rows] if mode == "probe" else part(x, rows)
             trained, state, *values = update(model, fixed, trained, state, inputs, target[rows], counts)
             seen += values
         if len(validation):
@@ -232,69 +229,13 @@ def fit_finetuned(
     return Finetuned(*rebuilt(model, fixed, best), head, classes, best_epoch, bool(len(validation)))
 
 
-def predict_finetuned(method: Method, tuned: Finetuned, x: np.ndarray, batch_size: int = 32) -> np.ndarray:
-    """Outputs `[N, K]` for series `[N, T, C]`: logits of the classes, or one number with the squared loss.
+def predict_finetuned(method: Method, tuned: Finetuned, x: np.ndarray | Batch, batch_size: int = 32) -> np.ndarray:
+    """Outputs `[N, K]` for N rows, see `finetune`: logits of the classes, or one number with the squared loss.
 
     Raises:
       InputError: an output is not finite.
     """
-    made = output(tuned.head, _embed(method, tuned.params, tuned.aux, x, batch_size))
+    made = output(tuned.head, embed_rows(method, tuned.params, tuned.aux, on_host(x), batch_size))
     if not np.isfinite(made).all():
         raise InputError("x: found series with a NaN or infinite output, want finite ones")
     return made
-
-
-def _embed(method: Method, params: Params, aux: Aux, x: np.ndarray, size: int) -> np.ndarray:
-    """Embeddings by the one program for `size` rows, however few there are."""
-    filled = np.concatenate([x, np.repeat(x[-1:], max(0, size - len(x)), 0)])
-    return embed_series(method, params, aux, filled, size)[: len(x)]
-
-
-def _held_out(group: np.ndarray, seed: int) -> np.ndarray:
-    """Whether each row validates: a fifth of each group, or none where a group is too small."""
-    held_out = np.zeros(len(group), bool)
-    if np.bincount(group).min() >= LEAST_ROWS:
-        random = np.random.default_rng(seed)
-        for number in range(group.max() + 1):
-            rows = random.permutation(np.flatnonzero(group == number))
-            held_out[rows[: round(VALIDATION_SHARE * len(rows))]] = True
-    return held_out
-
-
-def _batches(order: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Row numbers in batches of one size, and which count; the last batch is filled up with rows that do not."""
-    for first in range(0, len(order), size):
-        part = order[first : first + size]
-        filled = np.concatenate([part, np.repeat(part[-1:], size - len(part))])
-        yield filled, (np.arange(size) < len(part)).astype(np.float32)
-
-
-def _check_settings(mode: Mode, counts: dict[str, int], rates: dict[str, float]) -> None:
-    if mode not in get_args(Mode):
-        raise InputError(f"mode: found {mode!r}, want one of {', '.join(get_args(Mode))}")
-    for name, count in counts.items():
-        if not isinstance(count, Integral) or count < 1:
-            raise InputError(f"{name}: found {count!r}, want a whole number from 1 up")
-    for name, rate in rates.items():
-        if not isinstance(rate, Real) or not 0 < rate < math.inf:
-            raise InputError(f"{name}: found {rate!r}, want a finite number above 0")
-
-
-def _checked_split(split: str, x: np.ndarray, y: np.ndarray, loss: Loss) -> tuple[np.ndarray, np.ndarray]:
-    """The series `[N, T, C]` and the labels or float targets `[N]` of one split."""
-    if loss not in get_args(Loss):
-        raise InputError(f"loss: found {loss!r}, want one of {', '.join(get_args(Loss))}")
-    x, y = np.asarray(x), np.asarray(y)
-    if x.ndim != 3 or 0 in x.shape:
-        raise InputError(f"x_{split}: found shape {x.shape}, want [N, T, C] with at least one row, step and channel")
-    if np.isinf(x).any():
-        raise InputError(f"x_{split}: found infinite values, want finite ones, or NaN where missing")
-    if y.shape != x.shape[:1]:
-        raise InputError(f"y_{split}: found shape {y.shape}, want [{len(x)}], one entry for each row of x_{split}")
-    if loss == "squared":
-        if y.dtype.kind not in "biuf":
-            raise InputError(f"y_{split}: found type {y.dtype}, want numbers")
-        y = y.astype(np.float64)
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise InputError(f"y_{split}: found NaN or infinity, want finite numbers")
-    return x, y

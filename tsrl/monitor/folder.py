@@ -22,7 +22,7 @@ from tsrl.monitor.reference import Reference
 from tsrl.monitor.scores import Settings
 from tsrl.monitor.tails import Tail
 
-FORMAT = 1
+FORMAT = 2
 RECORD = "monitor.json"
 _COLUMNS = "columns.json"
 

@@ -10,16 +10,15 @@ References: Witten, Bell (1991), The Zero-Frequency Problem, IEEE Transactions o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tsrl.errors import InputError
 
-# Of the number of different values: how much the fallback counts beside what was seen. Witten and Bell have 1. Above 1
-# common values differ less between a user and everyone.
-_FALLBACK = 3.0
+# See `monitor.Settings`; chosen in `experiments/behaviour.py unix`.
+FALLBACK = 3.0
 # A column that changes at fewer events is slow.
 _CHANGES = 0.5
 # Added to every count of everyone's, so that what never came is possible.
@@ -95,9 +94,11 @@ class Table(NamedTuple):
         kinds = np.bincount(place, minlength=len(group)).astype(np.float64) if len(group) else np.zeros(0)
         return cls(values, Counts(group, total), Counts(group, kinds))
 
-    def shares(self, group: np.ndarray, value: np.ndarray, size: int, otherwise: np.ndarray) -> np.ndarray:
-        """The share of each value in its group, mixed with a fallback `[E]`; all of that for a group without counts."""
-        total, weight = self.groups(group), _FALLBACK * self.kinds(group)
+    def shares(
+        self, group: np.ndarray, value: np.ndarray, size: int, otherwise: np.ndarray, fallback: float
+    ) -> np.ndarray:
+        """The share of each value in its group, mixed with others `[E]`; all of these for a group without counts."""
+        total, weight = self.groups(group), fallback * self.kinds(group)
         known = total > 0
         mixed = (self.values(group * size + value) + weight * otherwise) / np.where(known, total + weight, 1.0)
         return np.where(known, mixed, otherwise)
@@ -114,24 +115,29 @@ class Habits:
         events of a session would say the same again.
       tables: column -> four `Table`s: everyone's values; everyone's given the condition; each user's; each user's given
         the condition. Those with a condition are the ones without where there is none.
+      fallback: see `monitor.Settings`.
     """
 
     sizes: Mapping[str, int]
     conditions: Mapping[str, int]
     slow: tuple[str, ...]
     tables: Mapping[str, tuple[Table, Table, Table, Table]]
+    fallback: float
 
     @classmethod
-    def learn(cls, columns: Mapping[str, Column], user: np.ndarray) -> "Habits":
+    def learn(cls, columns: Mapping[str, Column], user: np.ndarray, fallback: float = FALLBACK) -> "Habits":
         """Learns from reference events.
 
         Args:
           columns: of the events.
           user: `[E]` ints from 0 on.
+          fallback: see `monitor.Settings`.
 
         Raises:
-          InputError: no events, or codes out of their range.
+          InputError: no events, codes out of their range, a fallback that is not above 0.
         """
+        if not 0 < fallback < float("inf"):
+            raise InputError(f"fallback: found {fallback}, want a finite number above 0")
         if not len(user):
             raise InputError("log: found no reference events, want some to learn habits from")
         sizes = {name: column.size for name, column in columns.items()}
@@ -144,7 +150,7 @@ class Habits:
             for name, column in columns.items()
         }
         slow = [name for name, column in columns.items() if column.news is not None and column.news.mean() < _CHANGES]
-        return cls(sizes, conditions, tuple(slow), tables)
+        return cls(sizes, conditions, tuple(slow), tables, fallback)
 
     def ratios(self, columns: Mapping[str, Column], user: np.ndarray) -> np.ndarray:
         """How much more usual each event is for everyone than for its user.
@@ -176,13 +182,13 @@ class Habits:
         every, every_given, own, own_given = self.tables[name]
         total = every.groups(groups[0])
         usual = (every.values(groups[0] * size + value) + _EVERYONE) / (total + _EVERYONE * size)
-        self_share = own.shares(groups[2], value, size, usual)
+        self_share = own.shares(groups[2], value, size, usual, self.fallback)
         if self.conditions[name] == 1:
             return usual, self_share
-        usual_given = every_given.shares(groups[1], value, size, usual)
+        usual_given = every_given.shares(groups[1], value, size, usual, self.fallback)
         # Without any past a user is judged as everyone is, with the condition too.
         otherwise = np.where(own.groups(groups[2]) > 0, self_share, usual_given)
-        return usual_given, own_given.shares(groups[3], value, size, otherwise)
+        return usual_given, own_given.shares(groups[3], value, size, otherwise, self.fallback)
 
     def update(self, columns: Mapping[str, Column], user: np.ndarray) -> "Habits":
         """Habits that know further events too."""
@@ -191,7 +197,7 @@ class Habits:
             new = (Counts.of(group * column.size + column.value) for group in _groups(name, column, user))
             both = tuple(table.values.plus(counts) for table, counts in zip(self.tables[name], new, strict=True))
             tables[name] = _tables(both, column.size)
-        return Habits(self.sizes, self.conditions, self.slow, tables)
+        return replace(self, tables=tables)
 
     def own_shares(self, name: str, user: int, given: int = 0) -> np.ndarray:
         """A user's shares of all values of a column, `[K]`, everyone's mixed in."""
@@ -210,7 +216,12 @@ class Habits:
 
     def settings(self) -> dict[str, Any]:
         """JSON values."""
-        return {"sizes": dict(self.sizes), "conditions": dict(self.conditions), "slow": list(self.slow)}
+        return {
+            "sizes": dict(self.sizes),
+            "conditions": dict(self.conditions),
+            "slow": list(self.slow),
+            "fallback": self.fallback,
+        }
 
     @classmethod
     def restore(cls, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> "Habits":
@@ -222,7 +233,8 @@ class Habits:
                 for number in range(4)
             )
             tables[name] = _tables(held, size)
-        return cls(dict(settings["sizes"]), dict(settings["conditions"]), tuple(settings["slow"]), tables)
+        slow, fallback = tuple(settings["slow"]), float(settings["fallback"])
+        return cls(dict(settings["sizes"]), dict(settings["conditions"]), slow, tables, fallback)
 
 
 def _tables(counts: tuple[Counts, ...], size: int) -> tuple[Table, Table, Table, Table]:

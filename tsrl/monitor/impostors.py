@@ -9,6 +9,7 @@ from tsrl.monitor.evidence import pooled
 from tsrl.monitor.habits import Column, Habits
 from tsrl.monitor.periods import Units
 from tsrl.monitor.reference import Reference
+from tsrl.monitor.scores import Settings
 
 # Units that the weights are learned from; more hardly change them.
 _MOST = 5_000
@@ -40,7 +41,7 @@ class Impostors:
 
     @classmethod
     def learn(
-        cls, columns: Mapping[str, Column], user: np.ndarray, units: Units, reference: Reference, seed: int
+        cls, columns: Mapping[str, Column], user: np.ndarray, units: Units, reference: Reference, settings: Settings
     ) -> "Impostors":
         """Learns from the reference.
 
@@ -52,11 +53,11 @@ class Impostors:
           user: `[E]` their users.
           units: the reference's.
           reference: fitted to their embeddings.
-          seed: of the draw of units and impostors.
+          settings: `seed` of the draw of units and impostors, `fallback` of the habits.
         """
         from sklearn.linear_model import LogisticRegression
 
-        random, count = np.random.default_rng(seed), np.bincount(units.user, minlength=int(user.max()) + 1)
+        random, count = np.random.default_rng(settings.seed), np.bincount(units.user, minlength=int(user.max()) + 1)
         place = np.arange(len(units.user)) - np.searchsorted(units.user, units.user)
         later = place >= np.ceil(count * 2 / 3)[units.user]
         others = np.flatnonzero(count)
@@ -66,7 +67,8 @@ class Impostors:
             alike = np.ones(features) / features
             return cls(np.zeros(features), np.ones(features), alike, 0.0, np.ones(features - 1), 0.0)
         earlier = units.take(~later).events()
-        habits = Habits.learn({name: column.take(earlier) for name, column in columns.items()}, user[earlier])
+        known = {name: column.take(earlier) for name, column in columns.items()}
+        habits = Habits.learn(known, user[earlier], settings.fallback)
         chosen = random.permutation(np.flatnonzero(later))[:_MOST]
         judged = units.take(chosen)
         events, owner = judged.events(), judged.owner()

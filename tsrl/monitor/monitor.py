@@ -107,10 +107,10 @@ class Monitor:
         norms = Norms.of({name: values[seen] for name, values in surprise.items()}, log.owner[seen], len(log))
         columns = habit_columns(log, model.fields, bins)
         own = {name: column.take(np.flatnonzero(seen)) for name, column in columns.items()}
-        habits = Habits.learn(own, log.owner[seen])
+        habits = Habits.learn(own, log.owner[seen], settings.fallback)
         z = pooled(z, known)
         reference = Reference.fit(z, known.user, kinds=("knn",), seed=settings.seed)
-        impostors = Impostors.learn(columns, log.owner, known, reference, settings.seed)
+        impostors = Impostors.learn(columns, log.owner, known, reference, settings)
         made = cls(
             settings,
             model,

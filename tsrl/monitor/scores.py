@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tsrl.monitor.conformal import discoveries
+from tsrl.monitor.habits import FALLBACK
 from tsrl.monitor.periods import Period, Units
 
 EVIDENCE = ("identity", "account", "habits", "surprise", "population", "volume")
@@ -22,12 +23,15 @@ class Settings:
       gap: see `periods.units_of`.
       calibrate: share of the units, the latest of the time or of each user, that say what scores are usual.
       seed: of all draws.
+      fallback: how much everyone's shares count in the habits of a user, for each different value that the user has
+        had, in events. Witten and Bell have 1; above it common values differ less between a user and everyone.
     """
 
     every: Period | int | None = "week"
     gap: float | None = None
     calibrate: float = 1 / 3
     seed: int = 0
+    fallback: float = FALLBACK
 
 
 class Scores(NamedTuple):
