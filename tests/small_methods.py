@@ -90,6 +90,10 @@ def small_next_step(axis_name=None):
     return next_step(CausalConv(width=4, features=6, depth=1), axis_name=axis_name)
 
 
+def small_agreeing(axis_name=None):
+    return next_step(CausalConv(width=4, features=6, depth=1), agreement=0.5, dropout=0, axis_name=axis_name)
+
+
 def small_mhccl(axis_name=None):
     return mhccl(POOLED, hidden=8, output=4, momentum=0.8, farthest=2.0, jitter=0.1, scale=0.1, axis_name=axis_name)
 
@@ -105,6 +109,7 @@ METHODS = {
     "tloss": (small_tloss, TOYS["teacher"][1]),
     "tnc": (small_tnc, TOYS["teacher"][1]),
     "next_step": (small_next_step, TOYS["teacher"][1]),
+    "next_step with agreement": (small_agreeing, TOYS["teacher"][1]),
     "simclr": (small_simclr, TOYS["teacher"][1]),
     "byol": (small_byol, TOYS["teacher"][1]),
     "tstcc": (small_tstcc, TOYS["teacher"][1]),

@@ -37,6 +37,7 @@ ALLOWED = {
         "model_files",
         "pretraining",
         "train",
+        "evaluate",
         "behaviour",
     },
     "monitor": {"types", "errors", "files", "data", "embedder", "behaviour", "monitor"},

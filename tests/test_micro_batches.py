@@ -22,7 +22,7 @@ from tsrl.types import Plan, as_batch
 from tsrl.views import take_crop
 
 # Methods whose encoder takes no batch statistics.
-PLAIN = ("ts2vec", "cost", "simts", "timedrl", "tcn", "tloss", "tnc", "next_step")
+PLAIN = ("ts2vec", "cost", "simts", "timedrl", "tcn", "tloss", "tnc", "next_step", "next_step with agreement")
 KEY = jax.random.key(3)
 NORMS = ("loss", "grad_norm", "param_norm")
 

@@ -48,7 +48,10 @@ def _built(options: Options, encoder: nn.Module, axis_name: str | None, front: n
     settings = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     given = {} if front is None else {"front": front}
     if given and "front" not in inspect.signature(type(options).factory).parameters:
-        raise InputError(f"method: found {options.name}, which makes its own front, of series, want another")
+        raise InputError(
+            f"method: found {options.name}, which makes its own front, of series, want another"
+            + ("; next_step with agreement=0.5 is TimeDRL for events" if options.name == "timedrl" else "")
+        )
     return type(options).factory(encoder, axis_name=axis_name, **given, **settings)
 
 

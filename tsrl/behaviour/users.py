@@ -213,11 +213,12 @@ def segment_users(model: EventEmbedder, log: EventLog, count: int | None = None,
     z = model.embed(log)
     own = statistics(z)
     z = (z - own["mean"]) / own["scale"]
+    differing = len(np.unique(z, axis=0))
+    if differing < least:
+        raise InputError(f"log: found {differing} users who differ, want {least}, the segments, or more")
     tried = []
-    for clusters in range(2, min(10, len(log) - 1) + 1) if count is None else [count]:
+    for clusters in range(2, min(10, len(log) - 1, differing) + 1) if count is None else [count]:
         fitted = KMeans(clusters, n_init=10, random_state=seed).fit(z)
-        if len(np.unique(fitted.labels_)) < clusters:
-            raise InputError(f"count: found {clusters}, want fewer: so many users do not differ")
         some = min(_JUDGED, len(z)) if len(z) > _JUDGED else None
         tried.append((float(silhouette_score(z, fitted.labels_, sample_size=some, random_state=seed)), fitted))
     silhouette, best = max(tried, key=lambda pair: pair[0])

@@ -3,7 +3,9 @@
 References: Chung, Hsu, Tang, Glass (2019), An Unsupervised Autoregressive Model for Speech Representation Learning,
 arXiv 1904.03240, for series; of events it is the language model of Radford, Narasimhan, Salimans, Sutskever (2018),
 Improving Language Understanding by Generative Pre-Training, with a softmax for each field of names. Hiding a part of
-the input is ours: a model that was trained so can be asked what it expects where a field is not to be believed.
+the input is ours: a model that was trained so can be asked what it expects where a field is not to be believed. With
+`agreement` it is TimeDRL (see `timedrl`) for events: two passes, of which the representations of steps are trained to
+predict, here the step that follows instead of the own patch, and that of the whole to agree with the other pass.
 """
 
 import flax.linen as nn
@@ -11,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from tsrl import views
+from tsrl import parallel, views
 from tsrl.encoders.heads import StepHeads
 from tsrl.errors import InputError, check_rate
-from tsrl.methods.backbone import Backbone, Pooling, check_pooling, pooled_method
+from tsrl.methods.backbone import Backbone, Pooling, check_pooling, pooled, pooled_method
+from tsrl.methods.timedrl import Predictor, instance_contrast
 from tsrl.types import Array, Aux, Batch, Key, Method, Metrics, Params
 
 
@@ -23,6 +26,8 @@ def next_step(
     *,
     hide: float = 0.1,
     numbers: float = 1.0,
+    agreement: float = 0.0,
+    dropout: float = 0.2,
     pooling: Pooling = "mean",
     front: nn.Module | None = None,
     axis_name: str | None = None,
@@ -34,6 +39,9 @@ def next_step(
       hide: share of the values of each field that the encoder does not see in training: zeros stand for them.
       numbers: weight of the squared error of a field of numbers, the mean over its channels; the cross-entropy of a
         field of names has 1.
+      agreement: weight of TimeDRL's instance-contrastive loss between two passes, which differ by what is hidden and by
+        the encoder's dropout; 0: one pass and no such loss.
+      dropout: rate in the predictor of the other pass.
       pooling: how a series is made of its steps.
       front: module `fields -> [B, T, width]`; default: the encoder's own. Its `sizes`, if it has any, are those of the
         fields of names.
@@ -43,17 +51,22 @@ def next_step(
       InputError: a setting out of its range, an encoder that is not causal; in use, batches of one step.
 
     Returns:
-      A `Method` with `params = {"front", "encoder", "head"}` and `aux = {"stats"}`, whose `expect` is what it predicts.
+      A `Method` with `params = {"front", "encoder", "head"}` and `aux = {"stats"}`, whose `expect` is what it predicts;
+      with `agreement` params have "predictor" as well.
       Steps that are missing are predicted from, and are no targets.
     """
     check_rate("hide", hide)
+    check_rate("dropout", dropout)
     if not 0 <= numbers < float("inf"):
         raise InputError(f"numbers: found {numbers}, want a finite number from 0 up")
+    if not 0 <= agreement < float("inf"):
+        raise InputError(f"agreement: found {agreement}, want a finite number from 0 up")
     check_pooling(pooling)
     backbone = Backbone(encoder, front, axis_name)
     backbone.need_steps("next_step")
     backbone.need_causal("next_step")
     codes = dict(getattr(front, "sizes", ()))
+    predictor = Predictor(dropout, axis_name)
 
     def heads(fields: dict[str, Array]) -> StepHeads:
         """Those of fields without a vocabulary are numbers."""
@@ -65,7 +78,14 @@ def next_step(
         params, stats = backbone.init(backbone_key, batch)
         z = jax.eval_shape(lambda: backbone.encoded(params, stats, batch).z)
         head = heads(batch.fields).init(head_key, jnp.zeros((1, z.shape[-1])))["params"]
-        return {**params, "head": head}, {"stats": stats}
+        params = {**params, "head": head}
+        if agreement:
+            i = jax.eval_shape(lambda: backbone.pooled(params, stats, batch, pooling))
+            # A key of its own, so that the other weights are those without agreement.
+            variables = predictor.init(jax.random.fold_in(key, 1), jnp.zeros((1, *i.shape[1:])))
+            params |= {"predictor": variables["params"]}
+            stats |= {"predictor": variables["batch_stats"]}
+        return params, {"stats": stats}
 
     def predicted(params: Params, fields: dict[str, Array], z: Array) -> dict[str, Array]:
         made: dict[str, Array] = heads(fields).apply({"params": params["head"]}, z)  # type: ignore[assignment]
@@ -75,19 +95,30 @@ def next_step(
         if batch.mask.shape[1] < 2:
             raise InputError("x: found series of one step, want two or more: the next one is to be predicted")
         hide_key, encoder_key = jax.random.split(key)
-        fields = hidden(hide_key, batch, hide)
-        z, stats = backbone(params, aux["stats"], fields, batch.mask, key=encoder_key)
-        target = batch.mask[:, 1:]
-        errors = next_step_errors(predicted(params, fields, z[:, :-1]), batch.fields)
+        keys = jax.random.split(hide_key) if agreement else [hide_key]
+        passes = [hidden(own, batch, hide) for own in keys]
+        fields = jax.tree.map(lambda *each: jnp.concatenate(each), *passes)
+        mask = jnp.concatenate([batch.mask] * len(passes))
+        z, stats = backbone(params, aux["stats"], fields, mask, key=encoder_key)
+        target = mask[:, 1:]
+        came = jax.tree.map(lambda array: jnp.concatenate([array] * len(passes)), batch.fields)
+        errors = next_step_errors(predicted(params, fields, z[:, :-1]), came)
         weights = {name: 1.0 if name in codes else numbers for name in errors}
         every = sum(weights[name] * error for name, error in errors.items())
         of_rows = jnp.sum(every, 1, where=target) / jnp.maximum(target.sum(1), 1)
-        return of_rows.mean(), ({"stats": stats}, {})
+        if not agreement:
+            return of_rows.mean(), ({"stats": stats}, {})
+        i = jnp.split(pooled(z, mask, pooling), 2)
+        stats, head_key = {**aux["stats"], **stats}, parallel.own_key(jax.random.fold_in(key, 2), axis_name)
+        predictive, head_keys = of_rows.mean(), list(jax.random.split(head_key))
+        contrastive, stats = instance_contrast(predictor, params["predictor"], stats, i, head_keys)
+        metrics = {"predictive": predictive, "contrastive": contrastive}
+        return predictive + agreement * contrastive, ({"stats": stats}, metrics)
 
     def expect(params: Params, aux: Aux, batch: Batch) -> dict[str, Array]:
         return predicted(params, batch.fields, backbone.encoded(params, aux["stats"], batch).z)
 
-    return pooled_method(backbone, pooling, init, loss, expect=expect, couples_batch=False)
+    return pooled_method(backbone, pooling, init, loss, expect=expect, couples_batch=bool(agreement))
 
 
 def hidden(key: Key, batch: Batch, share: float) -> dict[str, Array]:

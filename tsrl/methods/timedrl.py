@@ -9,7 +9,7 @@ encoder sees the instance-normalised one; it is followed, see `target`. Not foll
 pre-training after five epochs without a lower training loss.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import flax.linen as nn
@@ -69,6 +69,37 @@ class Predictor(nn.Module):
         width = i.shape[-1]
         made = BatchNorm(axis_name=self.axis_name, name="norm")(Linear(width // 2, name="linear_0")(i))
         return Linear(width, name="linear_1")(Dropout(self.dropout)(jax.nn.relu(made)))
+
+
+def instance_contrast(
+    predictor: Predictor,
+    params: Params,
+    stats: Stats,
+    i: Sequence[Array],
+    keys: Sequence[Key],
+    stop_gradient: bool = True,
+) -> tuple[Array, Stats]:
+    """How far the instance representations of two passes are from predicting each other.
+
+    Args:
+      predictor: of one from the other.
+      params: of the predictor.
+      stats: of the method, with the predictor's batch statistics as "predictor".
+      i: of both passes, `[R, D]`.
+      keys: of the dropout in each prediction.
+      stop_gradient: whether what is predicted is not trained by it.
+
+    Returns:
+      The mean negative cosine, -1 to 1, and the statistics after both predictions.
+    """
+    apart = []
+    for own, other, key in zip(i, i[::-1], keys, strict=True):
+        variables = {"params": params, "batch_stats": stats["predictor"]}
+        guess, changed = predictor.apply(variables, own, rngs={"dropout": key}, mutable=["batch_stats"])
+        stats = {**stats, "predictor": changed["batch_stats"]}
+        fixed = jax.lax.stop_gradient(other) if stop_gradient else other
+        apart.append(negative_cosine(guess, fixed).mean())
+    return jnp.stack(apart).mean(), stats
 
 
 def timedrl(
@@ -152,11 +183,6 @@ def timedrl(
         params |= {"head": head, "predictor": variables["params"]}
         return params, {"stats": {**stats, "predictor": variables["batch_stats"]}}
 
-    def predict_instance(params: Params, stats: Stats, i: Array, key: Key) -> tuple[Array, Stats]:
-        variables = {"params": params["predictor"], "batch_stats": stats["predictor"]}
-        made, changed = predictor.apply(variables, i, rngs={"dropout": key}, mutable=["batch_stats"])
-        return made, {**stats, "predictor": changed["batch_stats"]}
-
     def loss(params: Params, aux: Aux, batch: Batch, key: Key) -> tuple[Array, tuple[Aux, Metrics]]:
         made = tokens(batch)
         encoder_key, key = jax.random.split(key)
@@ -174,13 +200,8 @@ def timedrl(
         flat = lambda array: array.reshape(-1, *array.shape[2:])  # noqa: E731
         predictive = predictive_error(guess, flat(wanted), flat(twice.seen)).mean()
         i = jnp.split(instance_of(z, twice.mask, instance), 2)
-        guesses = []
-        for own, own_key in zip(i, predictor_keys, strict=True):
-            guessed, stats = predict_instance(params, {**aux["stats"], **stats}, own, own_key)
-            guesses.append(guessed)
-        fixed = [jax.lax.stop_gradient(own) if stop_gradient else own for own in i]
-        pairs = ((guesses[1], fixed[0]), (guesses[0], fixed[1]))
-        contrastive = jnp.stack([negative_cosine(guessed, own).mean() for guessed, own in pairs]).mean()
+        stats = {**aux["stats"], **stats}
+        contrastive, stats = instance_contrast(predictor, params["predictor"], stats, i, predictor_keys, stop_gradient)
         value = predictive + contrastive_weight * contrastive
         return value, ({"stats": stats}, {"predictive": predictive, "contrastive": contrastive})
 
