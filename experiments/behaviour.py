@@ -3,9 +3,11 @@
 Papers: Babaev et al. (2022), CoLES, arXiv 2002.08232 (users by random slices of theirs); Radford et al. (2018),
   generative pre-training (what comes next); Schonlau et al. (2001), masquerades among UNIX users.
 Settings: Causal convolutions 64 wide over 125 events, trained to predict the next event by AdamW at 0.001 on batches of
-  32 stretches; heads and penalties are chosen on a validation part, never on test. See `behaviour_parts`.
+  32 stretches; heads and penalties are chosen on a validation part, never on test. Series: TS2Vec, 64 wide. See
+  `behaviour_parts`.
 Command: python experiments/behaviour.py stackoverflow --data-dir DIR [--json FILE]
-Overrides: bpic2012, cdnow, unix, simulator instead of stackoverflow; --steps 2000, --seed 1, --users 10500
+Overrides: bpic2012, cdnow, unix, simulator, nab, smap, msl instead of stackoverflow; --steps 2000, --seed 1,
+  --users 10500
 """
 
 import argparse
@@ -15,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from behaviour_parts import histories, monitored
+from behaviour_parts import histories, monitored, series
 from behaviour_parts.asked import Asked
 from rich.console import Console
 from rich.table import Table
@@ -29,6 +31,9 @@ TASKS = {
     "cdnow": histories.cdnow,
     "unix": monitored.unix,
     "simulator": monitored.simulator,
+    "nab": series.nab,
+    "smap": series.smap,
+    "msl": series.msl,
 }
 
 

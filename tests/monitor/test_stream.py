@@ -13,7 +13,7 @@ from tsrl.config import options
 from tsrl.data.events import EventFields, whole_events
 from tsrl.encoders import CausalConv
 from tsrl.errors import InputError
-from tsrl.monitor import Monitor, MonitorStream, Settings
+from tsrl.monitor import Monitor, MonitorStream, Settings, load_stream, save_stream
 from tsrl.monitor.scores import RUNNING
 from tsrl.types import as_batch
 
@@ -219,3 +219,66 @@ def test_a_forgotten_user_begins_anew(running):
 def test_rates_out_of_their_range(monitor, rate):
     with pytest.raises(InputError, match=f"rate: found {rate}, want a share between 0 and 1"):
         MonitorStream(monitor, rate)
+
+
+def test_a_saved_stream_goes_on_as_the_first_would_have(monitor, clean, tmp_path):
+    log, path = clean.log.take(USERS).before("2026-01-26"), tmp_path / "stream.npz"
+    events = [event for _, event in events_of(log)]
+    events[7] |= {"amount": None, "device": None}
+    whole = MonitorStream(monitor, 0.2)
+    wanted = [whole.push(event) for event in events]
+    stream, found = MonitorStream(monitor, 0.2), []
+    for place, event in enumerate(events):
+        if place in (0, 8, 9, len(events) // 2):
+            save_stream(stream, path)
+            stream = load_stream(path, monitor)
+        found.append(stream.push(event))
+    assert found == wanted
+    save_stream(stream, path)
+    again = load_stream(path, monitor)
+    assert (again.rate, again.thresholds) == (stream.rate, stream.thresholds)
+    assert again.push(events[-1]).status == "duplicate"
+    late = dict(events[-1]) | {"time": events[-1]["time"] - np.timedelta64(1, "s")}
+    assert again.push(late).status == "late"
+
+
+def test_a_saved_stream_of_a_log_without_times(clean, tmp_path):
+    log = untimed(clean.log.take(np.arange(12)).heads(120))
+    fields, encoder, method = EventFields.learn(log), CausalConv(width=8, features=8, depth=1), options("ts2vec")
+    events = whole_events(log, fields, 4)
+    built = method.build(encoder, None, event_front(encoder, fields))
+    params, aux = built.init(jax.random.key(0), as_batch(events.fields, mask=events.mask))
+    made = Monitor.fit(log, EventEmbedder(method, encoder, fields, params, aux, 16), Settings(every=10))
+    whole, stream = MonitorStream(made), MonitorStream(made)
+    for place, (_, event) in enumerate(events_of(log.take([3]).heads(30))):
+        wanted = whole.push(event)
+        if place == 13:
+            save_stream(stream, tmp_path / "stream.npz")
+            stream = load_stream(tmp_path / "stream.npz", made)
+        assert stream.push(event) == wanted
+
+
+def test_files_that_are_no_stream_of_this_monitor(running, monitor, clean, tmp_path):
+    stream, _, _ = running
+    path = tmp_path / "stream.npz"
+    with pytest.raises(InputError, match="path: cannot read"):
+        load_stream(path, monitor)
+    save_stream(stream, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["stream.npz"]
+    other = dataclasses.replace(monitor, calibration=monitor.calibration + 1)
+    with pytest.raises(InputError, match="monitor: found another than"):
+        load_stream(path, other)
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    changed = tmp_path / "changed.npz"
+    np.savez(changed, **arrays | {"seen": arrays["seen"] + 1})
+    with pytest.raises(InputError, match=r"path: found .*changed.npz changed since it was saved"):
+        load_stream(changed, monitor)
+    old = str(arrays["record"]).replace('"format": 1', '"format": 0')
+    np.savez(changed, **arrays | {"record": np.array(old)})
+    with pytest.raises(InputError, match="path: found format 0"):
+        load_stream(changed, monitor)
+    for content in (b"", path.read_bytes()[:-100], b"text"):
+        changed.write_bytes(content)
+        with pytest.raises(InputError, match="path: cannot read"):
+            load_stream(changed, monitor)

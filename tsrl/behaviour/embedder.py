@@ -1,5 +1,7 @@
 """A trained model of events as users hold it: representations, surprise, what comes next, save and load."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +57,14 @@ class EventEmbedder:
     def __repr__(self) -> str:
         count = sum(np.size(leaf) for leaf in jax.tree.leaves(self.params))
         return f"EventEmbedder({self.options.name}, {', '.join(self.fields.vocabularies)}, {count:,} parameters)"
+
+    def fingerprint(self) -> str:
+        """SHA-256 of weights, fields and context: of two models with the same one, all that they say is the same."""
+        made = hashlib.sha256(json.dumps([self.fields.as_json(), self.context], sort_keys=True).encode())
+        for path, leaf in jax.tree.leaves_with_path((self.params, self.aux)):
+            made.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
+            made.update(np.ascontiguousarray(leaf).tobytes())
+        return made.hexdigest()
 
     def encode(self, log: EventLog) -> np.ndarray:
         """One representation per event, `[E, D]` float32.

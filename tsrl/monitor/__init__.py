@@ -6,6 +6,7 @@ from tsrl.monitor.monitor import Monitor
 from tsrl.monitor.scores import Evidence, Scores, Settings
 from tsrl.monitor.series import SeriesMonitor, SeriesScores
 from tsrl.monitor.stream import MonitorStream, Verdict
+from tsrl.monitor.stream_file import load_stream, save_stream
 
 __all__ = [
     "Cause",
@@ -20,5 +21,7 @@ __all__ = [
     "Verdict",
     "explain",
     "load",
+    "load_stream",
     "save",
+    "save_stream",
 ]
