@@ -46,8 +46,10 @@ def _series(name: str, asked: Asked) -> Found:
     alarms: dict[str, list[np.ndarray]] = {}
     for place, series in enumerate(data.series):
         x = series.standardised()
+        # Twenty windows in each sixth of the training part: a short one has more of them that overlap.
+        hop = max(1, min(_HOP, (series.train_stop // 6 - _WINDOW) // 20))
         for model, embedder in _embedders(x, series.train_stop, asked).items():
-            monitor = SeriesMonitor.fit(x[: series.train_stop], embedder, window=_WINDOW, hop=_HOP, seed=asked.seed)
+            monitor = SeriesMonitor.fit(x[: series.train_stop], embedder, window=_WINDOW, hop=hop, seed=asked.seed)
             scores = monitor.score(x[series.train_stop :])
             # A step is flagged by the last window that has ended by then.
             flags = scores._replace(score=scores.alarms(_RATE).astype(float)).by_step()[0] > 0
