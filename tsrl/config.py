@@ -50,7 +50,7 @@ def _built(options: Options, encoder: nn.Module, axis_name: str | None, front: n
     if given and "front" not in inspect.signature(type(options).factory).parameters:
         raise InputError(
             f"method: found {options.name}, which makes its own front, of series, want another"
-            + ("; next_step with agreement=0.5 is TimeDRL for events" if options.name == "timedrl" else "")
+            + ("; next_step with agreement=0.5 is after TimeDRL" if options.name == "timedrl" else "")
         )
     return type(options).factory(encoder, axis_name=axis_name, **given, **settings)
 

@@ -55,7 +55,7 @@ class Batch:
             raise InputError(f"x: found the fields {', '.join(self.fields)} for a method that is for series, want x")
         return self.fields["x"]
 
-    def take(self, index: Array) -> "Batch":
+    def take(self, index: Any) -> "Batch":
         """The rows `index`; `extra` is dropped, since its tables have no row axis."""
         return jax.tree.map(lambda column: column[index], dataclasses.replace(self, extra={}))
 

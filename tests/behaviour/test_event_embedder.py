@@ -175,7 +175,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     assert again.fields == MODEL.fields
     assert again.context == MODEL.context
     np.testing.assert_array_equal(again.encode(LOG), MODEL.encode(LOG))
-    others = [model_of(context=15), model_of(CausalConv(width=8, features=8, depth=2))]
+    others = [model_of(context=15), model_of(CausalConv(width=8, features=8, depth=2)), model_of(pooling="max")]
     assert again.fingerprint() == MODEL.fingerprint() not in [other.fingerprint() for other in others]
     with pytest.raises(InputError, match="want a new or empty"):
         MODEL.save(tmp_path / "model")

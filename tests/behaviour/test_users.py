@@ -4,12 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from tsrl.behaviour import EventEmbedder, pretrain_events
+from tsrl.behaviour import pretrain_events
+from tsrl.behaviour.embedder import event_front
 from tsrl.behaviour.users import LookAlikes, finetune_users, segment_users, user_events
 from tsrl.config import options
-from tsrl.data.events import EventColumns, EventFields, read_events
+from tsrl.data.events import EventColumns, EventFields, read_events, whole_events
 from tsrl.encoders import CausalConv
 from tsrl.errors import InputError
+from tsrl.types import as_batch
 
 KINDS, EACH = 3, 12
 
@@ -59,6 +61,17 @@ def test_a_head_learns_kinds_and_tells_those_of_other_users(model, mode):
     np.testing.assert_array_equal(tuned.tuned.classes[shares.argmax(1)], found)
     # What is said of a user does not depend on who is asked about beside.
     np.testing.assert_allclose(tuned.shares(other.take([5, 2])), shares[[5, 2]], rtol=1e-4, atol=1e-6)
+
+
+def test_supervised_begins_anew(model):
+    """What the model has learned has no part in it; that is the control."""
+    encoder, fields = model.encoder, model.fields
+    other = pretrain_events(made_log(3), fields=fields, encoder=encoder, length=16, steps=2, seed=4)
+    found = [finetune_users(one, LOG, kinds(LOG), mode="supervised", epochs=2, seed=1) for one in (model, other)]
+    jax.tree.map(np.testing.assert_array_equal, found[0].model.params, found[1].model.params)
+    np.testing.assert_array_equal(found[0].shares(LOG), found[1].shares(LOG))
+    different = finetune_users(model, LOG, kinds(LOG), mode="supervised", epochs=2, seed=2)
+    assert not np.array_equal(different.shares(LOG), found[0].shares(LOG))
 
 
 def test_a_probe_is_the_head_on_frozen_embeddings(model):
@@ -114,6 +127,8 @@ def test_an_audience_is_like_its_seeds(model):
         search.nearest(LOG, count=36)
     with pytest.raises(InputError, match="log: found 1 users"):
         LookAlikes(model, LOG.take([0]))
+    with pytest.raises(InputError, match="log: found 4 sequences of 2 users, want one each"):
+        LookAlikes(model, LOG.take([0, 0, 0, 1]))
 
 
 def test_segments_are_the_kinds(model):
@@ -138,6 +153,17 @@ def test_segments_are_the_kinds(model):
         segment_users(model, LOG.take([0] * 6), count=3)
 
 
+def test_a_silhouette_of_many_users_has_some_of_each_segment(model, monkeypatch):
+    """One who is like nobody else is a segment of one, of which a sample has to know."""
+    monkeypatch.setattr("tsrl.behaviour.users._JUDGED", 8)
+    z = np.random.default_rng(0).normal(size=(len(LOG), 16))
+    z[5] = 100.0
+    monkeypatch.setattr(type(model), "embed", lambda self, log: z)
+    found = segment_users(model, LOG, count=2)
+    assert np.bincount(found.label).min() == 1
+    assert 0 < found.silhouette <= 1
+
+
 def test_a_user_without_events_is_defined(model):
     empty = LOG.keep(LOG.owner != 0)
     batch = user_events(model, empty, 8)
@@ -150,10 +176,25 @@ def test_a_user_without_events_is_defined(model):
         finetune_users(model, LOG, kinds(LOG), most=0)
 
 
-def test_timedrl_of_events_trains():
+def test_agreement_adds_the_other_pass_to_what_is_predicted():
     fields = EventFields.learn(LOG)
     encoder = CausalConv(width=8, features=8, depth=1)
+    events = whole_events(LOG, fields, 16)
+    batch, losses = as_batch(events.fields, mask=events.mask), {}
+    for agreement in (0.5, 2.0):
+        method = options("next_step", agreement=agreement).build(encoder, None, event_front(encoder, fields))
+        params, aux = method.init(jax.random.key(0), batch)
+        value, (after, metrics) = method.loss(params, aux, batch, jax.random.key(1))
+        losses[agreement] = float(value)
+        assert value == pytest.approx(float(metrics["predictive"] + agreement * metrics["contrastive"]), rel=1e-6)
+        assert -1 <= metrics["contrastive"] <= 1
+        # The predictor's statistics have moved by both predictions.
+        assert not np.array_equal(
+            after["stats"]["predictor"]["norm"]["mean"], aux["stats"]["predictor"]["norm"]["mean"]
+        )
+    # The same draws, another weight.
+    assert losses[2.0] - losses[0.5] == pytest.approx(1.5 * float(metrics["contrastive"]), rel=1e-4)
     made = pretrain_events(LOG, "next_step", agreement=0.5, fields=fields, encoder=encoder, length=16, steps=3)
-    assert isinstance(made, EventEmbedder)
-    assert made.options == options("next_step", agreement=0.5)
     assert np.isfinite(made.embed(LOG)).all()
+    with pytest.raises(InputError, match="hide: found 0 with an encoder without dropout"):
+        pretrain_events(LOG, "next_step", agreement=0.5, hide=0.0, encoder=encoder, steps=1)

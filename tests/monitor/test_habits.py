@@ -129,9 +129,6 @@ def test_bad_input():
     habits = Habits.learn(columns, user)
     with pytest.raises(InputError, match="log: found no reference events"):
         Habits.learn(*columns_of([]))
-    for fallback in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match=f"fallback: found {fallback}, want a finite number above 0"):
-            Habits.learn(columns, user, fallback)
     with pytest.raises(InputError, match="columns: found plain, want plain, given"):
         habits.ratios({"plain": columns["plain"]}, user)
     with pytest.raises(InputError, match="of the sizes learned"):

@@ -245,6 +245,9 @@ def test_other_columns_are_refused(monitor, clean):
         (Settings(), "log: found 4 units to learn from and 4 to calibrate, want 20 of each"),
         (Settings(calibrate=0.0), "calibrate: found 0.0, want a share between 0 and 1"),
         (Settings(calibrate=1.0), "calibrate: found 1.0"),
+        (Settings(fallback=0.0), "fallback: found 0.0, want a finite number above 0"),
+        (Settings(fallback=float("nan")), "fallback: found nan"),
+        (Settings(fallback=float("inf")), "fallback: found inf"),
         (Settings(every=None), "every, gap: found None and None"),
     ],
 )

@@ -265,9 +265,19 @@ def test_files_that_are_no_stream_of_this_monitor(running, monitor, clean, tmp_p
         load_stream(path, monitor)
     save_stream(stream, path)
     assert [file.name for file in tmp_path.iterdir()] == ["stream.npz"]
-    other = dataclasses.replace(monitor, calibration=monitor.calibration + 1)
-    with pytest.raises(InputError, match="monitor: found another than"):
-        load_stream(path, other)
+    weights = dataclasses.replace(monitor.impostors, event_weight=monitor.impostors.event_weight + 1)
+    edges = {name: values + 1 for name, values in monitor.bins.edges.items()}
+    others = (
+        {"calibration": monitor.calibration + 1},
+        {"norms": monitor.norms._replace(own=monitor.norms.own + 1)},
+        {"yardsticks": {name: tuple(reversed(tails)) for name, tails in monitor.yardsticks.items()}},
+        {"impostors": weights},
+        {"bins": dataclasses.replace(monitor.bins, edges=edges)},
+        {"settings": dataclasses.replace(monitor.settings, seed=1)},
+    )
+    for other in others:
+        with pytest.raises(InputError, match="monitor: found another than"):
+            load_stream(path, dataclasses.replace(monitor, **other))
     with np.load(path) as archive:
         arrays = {name: archive[name] for name in archive.files}
     changed = tmp_path / "changed.npz"
@@ -278,6 +288,18 @@ def test_files_that_are_no_stream_of_this_monitor(running, monitor, clean, tmp_p
     np.savez(changed, **arrays | {"record": np.array(old)})
     with pytest.raises(InputError, match="path: found format 0"):
         load_stream(changed, monitor)
+    slack = str(arrays["record"]).replace('"rate": 0.05', '"rate": 0.5')
+    assert slack != str(arrays["record"])
+    np.savez(changed, **arrays | {"record": np.array(slack)})
+    with pytest.raises(InputError, match="changed since it was saved"):
+        load_stream(changed, monitor)
+    np.savez(changed, record=np.array("[1]"))
+    with pytest.raises(InputError, match="path: cannot read"):
+        load_stream(changed, monitor)
+    array = tmp_path / "array.npy"
+    np.save(array, np.zeros(3))
+    with pytest.raises(InputError, match="path: cannot read"):
+        load_stream(array, monitor)
     for content in (b"", path.read_bytes()[:-100], b"text"):
         changed.write_bytes(content)
         with pytest.raises(InputError, match="path: cannot read"):

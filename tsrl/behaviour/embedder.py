@@ -59,8 +59,9 @@ class EventEmbedder:
         return f"EventEmbedder({self.options.name}, {', '.join(self.fields.vocabularies)}, {count:,} parameters)"
 
     def fingerprint(self) -> str:
-        """SHA-256 of weights, fields and context: of two models with the same one, all that they say is the same."""
-        made = hashlib.sha256(json.dumps([self.fields.as_json(), self.context], sort_keys=True).encode())
+        """SHA-256 of all that a model is made of: two with the same one say the same."""
+        record = [model_json(self.options, self.encoder), self.fields.as_json(), self.context]
+        made = hashlib.sha256(json.dumps(record, sort_keys=True).encode())
         for path, leaf in jax.tree.leaves_with_path((self.params, self.aux)):
             made.update(f"{jax.tree_util.keystr(path)} {leaf.dtype} {leaf.shape}".encode())
             made.update(np.ascontiguousarray(leaf).tobytes())

@@ -42,9 +42,9 @@ def pretrain_events(
 
     Args:
       log: of training events, with two or more in some sequence.
-      method: a name of `tsrl.methods.METHODS` that takes any fields: next_step (with `agreement=0.5` TimeDRL for
-        events), ts2vec, tnc; simclr and byol with pairs that cut or hide events, such as `pairs="slices"` (stretches of
-        one user as positives, CoLES), and a pooling other than "flatten".
+      method: a name of `tsrl.methods.METHODS` that takes any fields: next_step (with `agreement=0.5` after
+        TimeDRL), ts2vec, tnc; simclr and byol with pairs that cut or hide events, such as `pairs="slices"` (stretches
+        of one user as positives, CoLES), and a pooling other than "flatten".
       fields: how events become numbers; default: learned from the log.
       encoder: a module of `tsrl.encoders`; default: causal convolutions, 64 wide, that see 125 events.
       length: of stretches, and of the context that an event's representation sees at least.

@@ -6,9 +6,11 @@ Frozen representations are arrays, `EventEmbedder.embed`, and go into anything t
 References: fine-tuning as Babaev et al. (2022), CoLES, arXiv 2002.08232, section 4; silhouettes: Rousseeuw (1987).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from tsrl.behaviour.embedder import EventEmbedder
@@ -70,6 +72,7 @@ def finetune_users(
     mode: Mode = "full",
     loss: Loss = "cross_entropy",
     most: int | None = None,
+    seed: int = 0,
     **settings: Any,
 ) -> TunedUsers:
     """Trains a head on what is known of users, and the model with it.
@@ -78,9 +81,11 @@ def finetune_users(
       model: of events; it stays as it is.
       log: the events of N users, as far as they may be known when the question is asked.
       y: `[N]` labels, or numbers for the squared loss.
-      mode: see `fit_finetuned`; "probe" leaves the model as it is.
+      mode: see `fit_finetuned`; "probe" leaves the model as it is, "supervised" begins with initial weights, drawn by
+        `seed`, instead of its own.
       loss: "cross_entropy" to classify, "squared" to regress.
       most: of a longer sequence its last events are seen; default: the model's context.
+      seed: see `fit_finetuned`.
       **settings: further ones of `fit_finetuned`.
 
     Raises:
@@ -89,9 +94,10 @@ def finetune_users(
     """
     most = model.context if most is None else most
     check_whole("most", most, 1)
-    tuned = fit_finetuned(
-        model.method, model.params, model.aux, user_events(model, log, most), y, mode=mode, loss=loss, **settings
-    )
+    batch, params, aux = user_events(model, log, most), model.params, model.aux
+    if mode == "supervised":
+        params, aux = model.method.init(jax.random.key(seed), batch.take(np.zeros(1, np.int64)))
+    tuned = fit_finetuned(model.method, params, aux, batch, y, mode=mode, loss=loss, seed=seed, **settings)
     trained = EventEmbedder(model.options, model.encoder, model.fields, tuned.params, tuned.aux, model.context)
     return TunedUsers(trained, tuned, most)
 
@@ -116,7 +122,7 @@ class LookAlikes:
       log: the users among whom is searched, each with one sequence.
 
     Raises:
-      InputError: fewer than two users, a log with other columns than were trained on.
+      InputError: fewer than two users, one with two sequences, a log with other columns than were trained on.
     """
 
     def __init__(self, model: EventEmbedder, log: EventLog):
@@ -124,7 +130,9 @@ class LookAlikes:
 
         if len(log) < 2:
             raise InputError(f"log: found {len(log)} users, want two or more to search among")
-        self.model, self.users = model, np.array([str(user) for user in log.users])
+        self.model, self.users = model, _names(log.users)
+        if len(set(self.users)) < len(self.users):
+            raise InputError(f"log: found {len(self.users)} sequences of {len(set(self.users))} users, want one each")
         z = model.embed(log)
         self._statistics = statistics(z)
         self._z = self._standard(z)
@@ -143,12 +151,12 @@ class LookAlikes:
         if count >= len(self.users):
             raise InputError(f"count: found {count}, want at most {len(self.users) - 1}, the other users")
         distance, place = self._index.kneighbors(self._standard(self.model.embed(log)), count + 1)
-        own = self.users[place] == np.array([str(user) for user in log.users])[:, None]
+        own = self.users[place] == _names(log.users)[:, None]
         # Of one that is not among its own neighbours the farthest is left out.
         own[~own.any(1), -1] = True
         return self.users[place][~own].reshape(-1, count), 1 - distance[~own].reshape(-1, count)
 
-    def audience(self, users: list[str], count: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    def audience(self, users: Sequence[Any], count: int = 10) -> tuple[np.ndarray, np.ndarray]:
         """The users most like a group of others, by the mean cosine with its members.
 
         Returns:
@@ -158,8 +166,9 @@ class LookAlikes:
           InputError: an unknown user, no user, a count above the users that are left.
         """
         check_whole("count", count, 1)
-        known = np.isin(self.users, users)
-        if lacking := sorted(set(users) - set(self.users[known])):
+        names = _names(users)
+        known = np.isin(self.users, names)
+        if lacking := sorted(set(names.tolist()) - set(self.users.tolist())):
             raise InputError(f"users: found {lacking[0]!r}, want users of the log that is searched")
         if not known.any() or count > (~known).sum():
             raise InputError(f"users: found {known.sum()} and a count of {count} for {len(known)} users, want fewer")
@@ -172,12 +181,16 @@ class LookAlikes:
         return np.asarray(made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-9))
 
 
+def _names(users: Sequence[Any] | np.ndarray) -> np.ndarray:
+    return np.array([str(user) for user in users], dtype=str)
+
+
 class Segments(NamedTuple):
     """Groups of users who behave alike.
 
     Attributes:
       label: `[N]` the segment of each sequence.
-      silhouette: mean silhouette of the users, -1 to 1; near 0 there are no groups in the data.
+      silhouette: mean silhouette of the users, of at most 5,000, -1 to 1; near 0 there are no groups in the data.
       typical: `[K]` the user next to the centre of each segment.
       lift: `[K, A]` share of each action in the segment over its share among all; NaN where nobody does it.
       actions: `[A]` the names of the actions.
@@ -219,8 +232,14 @@ def segment_users(model: EventEmbedder, log: EventLog, count: int | None = None,
     tried = []
     for clusters in range(2, min(10, len(log) - 1, differing) + 1) if count is None else [count]:
         fitted = KMeans(clusters, n_init=10, random_state=seed).fit(z)
-        some = min(_JUDGED, len(z)) if len(z) > _JUDGED else None
-        tried.append((float(silhouette_score(z, fitted.labels_, sample_size=some, random_state=seed)), fitted))
+        # Two of each segment at least: a silhouette needs others of its own and of another one.
+        order = np.random.default_rng(seed).permutation(len(z))
+        rank = np.empty(len(z), np.int64)
+        for cluster in range(clusters):
+            own_rows = order[fitted.labels_[order] == cluster]
+            rank[own_rows] = np.arange(len(own_rows))
+        rows = order[np.argsort(rank[order] >= 2, kind="stable")][:_JUDGED]
+        tried.append((float(silhouette_score(z[rows], fitted.labels_[rows])), fitted))
     silhouette, best = max(tried, key=lambda pair: pair[0])
     label = np.asarray(best.labels_)
     names = log.names[log.action]

@@ -12,7 +12,7 @@ import numpy as np
 
 from tsrl.errors import InputError, TrainingDiverged
 from tsrl.evaluate.classify import classification_scores
-from tsrl.evaluate.finetune_rows import batches, check_settings, checked_split, embed_rows, held_out_rows, on_host, part
+from tsrl.evaluate.finetune_rows import batches, check_settings, checked_split, embed_rows, held_out_rows, on_host
 from tsrl.evaluate.linear_head import (
     Fixed,
     Head,
@@ -203,7 +203,7 @@ def fit_finetuned(
     def validation_loss(trained: Trained) -> float:
         now = z[validation]
         if mode != "probe":
-            now = embed_rows(method, *rebuilt(model, fixed, trained), part(x, validation), size)
+            now = embed_rows(method, *rebuilt(model, fixed, trained), x.take(validation), size)
         made = output(standard | jax.device_get(trained["head"]), now)
         return float(np.mean(losses(loss, made, target[validation])))
 
@@ -213,7 +213,7 @@ def fit_finetuned(
         seen: list[Any] = []
         for rows, counts in batches(np.random.default_rng((seed, epoch)).permutation(learnt), size):
             # What a frozen encoder says of the rows is known.
-            inputs = z[rows] if mode == "probe" else part(x, rows)
+            inputs = z[rows] if mode == "probe" else x.take(rows)
             trained, state, *values = update(model, fixed, trained, state, inputs, target[rows], counts)
             seen += values
         if len(validation):

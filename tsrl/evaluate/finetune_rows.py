@@ -23,12 +23,6 @@ def on_host(x: np.ndarray | Batch) -> Batch:
     return x if isinstance(x, Batch) else as_batch(x, on_host=True)
 
 
-def part(x: Batch, rows: np.ndarray) -> Batch:
-    """Some rows of a batch on the host."""
-    made: Batch = jax.tree.map(lambda array: array[rows], x)
-    return made
-
-
 @partial(jax.jit, static_argnums=0)
 def _embedded(method: Method, params: Params, aux: Aux, batch: Batch) -> Array:
     return method.embed(params, aux, batch)
@@ -39,7 +33,7 @@ def embed_rows(method: Method, params: Params, aux: Aux, x: Batch, size: int) ->
     count, made = len(x.mask), []
     for first in range(0, count, size):
         rows = np.minimum(np.arange(first, first + size), count - 1)
-        made.append(np.asarray(_embedded(method, params, aux, part(x, rows)))[: count - first])
+        made.append(np.asarray(_embedded(method, params, aux, x.take(rows)))[: count - first])
     return np.concatenate(made)
 
 

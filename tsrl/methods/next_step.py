@@ -4,8 +4,9 @@ References: Chung, Hsu, Tang, Glass (2019), An Unsupervised Autoregressive Model
 arXiv 1904.03240, for series; of events it is the language model of Radford, Narasimhan, Salimans, Sutskever (2018),
 Improving Language Understanding by Generative Pre-Training, with a softmax for each field of names. Hiding a part of
 the input is ours: a model that was trained so can be asked what it expects where a field is not to be believed. With
-`agreement` it is TimeDRL (see `timedrl`) for events: two passes, of which the representations of steps are trained to
-predict, here the step that follows instead of the own patch, and that of the whole to agree with the other pass.
+`agreement` it is after TimeDRL (see `timedrl`): two passes, of which the representations of steps are trained to
+predict and that of the whole to agree with the other pass. Unlike there what is predicted is the step that follows and
+not the own patch, the whole is the steps pooled and no [CLS], and what is hidden makes the passes differ as well.
 """
 
 import flax.linen as nn
@@ -48,7 +49,8 @@ def next_step(
       axis_name: device axis, or None on a single device.
 
     Raises:
-      InputError: a setting out of its range, an encoder that is not causal; in use, batches of one step.
+      InputError: a setting out of its range, an encoder that is not causal, agreement of passes that
+        cannot differ; in use, batches of one step.
 
     Returns:
       A `Method` with `params = {"front", "encoder", "head"}` and `aux = {"stats"}`, whose `expect` is what it predicts;
@@ -61,6 +63,8 @@ def next_step(
         raise InputError(f"numbers: found {numbers}, want a finite number from 0 up")
     if not 0 <= agreement < float("inf"):
         raise InputError(f"agreement: found {agreement}, want a finite number from 0 up")
+    if agreement and not hide and not getattr(encoder, "dropout", 0):
+        raise InputError("hide: found 0 with an encoder without dropout, want more: agreement is of passes that differ")
     check_pooling(pooling)
     backbone = Backbone(encoder, front, axis_name)
     backbone.need_steps("next_step")

@@ -143,7 +143,8 @@ def load_columns(folder: Path | str) -> EventColumns:
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes an .npz file of plain arrays, whole."""
     content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
+    # No `allow_pickle`: numpy before 2.1 would write an array of that name.
+    np.savez(content, **arrays)  # type: ignore[arg-type]
     write_whole(path, content.getvalue())
 
 

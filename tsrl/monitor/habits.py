@@ -134,10 +134,8 @@ class Habits:
           fallback: see `monitor.Settings`.
 
         Raises:
-          InputError: no events, codes out of their range, a fallback that is not above 0.
+          InputError: no events, or codes out of their range.
         """
-        if not 0 < fallback < float("inf"):
-            raise InputError(f"fallback: found {fallback}, want a finite number above 0")
         if not len(user):
             raise InputError("log: found no reference events, want some to learn habits from")
         sizes = {name: column.size for name, column in columns.items()}

@@ -86,8 +86,7 @@ class Monitor:
           InputError: a user twice, too few units to calibrate, settings out of range.
         """
         settings = settings or Settings()
-        if not 0 < settings.calibrate < 1:
-            raise InputError(f"calibrate: found {settings.calibrate}, want a share between 0 and 1")
+        settings.check()
         users = _numbers(log)
         units = units_of(log, settings.every, settings.gap)
         late = _late(log, units, settings)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tsrl.errors import InputError
 from tsrl.monitor.conformal import discoveries
 from tsrl.monitor.habits import FALLBACK
 from tsrl.monitor.periods import Period, Units
@@ -32,6 +33,17 @@ class Settings:
     calibrate: float = 1 / 3
     seed: int = 0
     fallback: float = FALLBACK
+
+    def check(self) -> None:
+        """Refuses what `fit` would find out late.
+
+        Raises:
+          InputError: a share or weight out of its range.
+        """
+        if not 0 < self.calibrate < 1:
+            raise InputError(f"calibrate: found {self.calibrate}, want a share between 0 and 1")
+        if not 0 < self.fallback < float("inf"):
+            raise InputError(f"fallback: found {self.fallback}, want a finite number above 0")
 
 
 class Scores(NamedTuple):

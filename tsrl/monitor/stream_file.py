@@ -48,9 +48,10 @@ def save_stream(stream: MonitorStream, path: Path | str) -> None:
             arrays[f"number_{place}"] = np.array([one.log.numbers[name][0] for one in kept])
         if last.time is not None:
             arrays["time"] = np.concatenate([one.log.time for one in kept if one.log.time is not None])
-        record["sha256"] = _hash_of(arrays)
+    record["sha256"] = _hash_of(arrays, record)
+    # No `allow_pickle`, see `folder.write_arrays`.
     content = io.BytesIO()
-    np.savez(content, allow_pickle=False, record=np.array(json.dumps(record)), **arrays)
+    np.savez(content, record=np.array(json.dumps(record)), **arrays)  # type: ignore[arg-type]
     write_whole(Path(path), content.getvalue())
 
 
@@ -68,20 +69,20 @@ def load_stream(path: Path | str, monitor: Monitor) -> MonitorStream:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        record = json.loads(str(arrays.pop("record")))
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        record: dict[str, Any] = json.loads(str(arrays.pop("record")))
+        version, whole = record.get("format"), record.pop("sha256", None)
+    # What is no archive, or one of something else, shows as many types.
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"path: cannot read {path} ({error}), want a file of save_stream") from error
-    if record.get("format") != FORMAT:
-        raise InputError(f"path: found format {record.get('format')} in {path}, want {FORMAT}, that of this version")
+    if version != FORMAT:
+        raise InputError(f"path: found format {version} in {path}, want {FORMAT}, that of this version")
+    if whole != _hash_of(arrays, record):
+        raise InputError(f"path: found {path} changed since it was saved, want it as it was")
     if record["monitor"] != fingerprint(monitor):
         raise InputError(
             f"monitor: found another than {path} was saved with, want the same: its sums mean nothing here"
         )
     stream = MonitorStream(monitor, record["rate"])
-    if not len(arrays["user"]):
-        return stream
-    if record["sha256"] != _hash_of(arrays):
-        raise InputError(f"path: found {path} changed since it was saved, want it as it was")
     zone, calendar = monitor.zone, monitor.model.fields.calendar
     for row, user in enumerate(arrays["user"].tolist()):
         names = {
@@ -110,16 +111,18 @@ def fingerprint(monitor: Monitor) -> str:
         **{f"edges_{name}": edges for name, edges in monitor.bins.edges.items()},
         "calibration": monitor.calibration,
         "norms": monitor.norms.quantiles,
+        "norms_own": monitor.norms.own,
+        **{f"yardsticks_{name}": np.stack([one.array() for one in own]) for name, own in monitor.yardsticks.items()},
         "weights": np.append(monitor.impostors.event_weight, monitor.impostors.event_bias),
         "users": np.array(list(monitor.users), str),
     }
     rest = [dataclasses.asdict(monitor.settings), monitor.zone, dict(monitor.changing), monitor.model.fingerprint()]
-    settings = json.dumps(rest, sort_keys=True)
-    return hashlib.sha256((settings + _hash_of(arrays)).encode()).hexdigest()
+    return _hash_of(arrays, rest)
 
 
-def _hash_of(arrays: dict[str, np.ndarray]) -> str:
-    made = hashlib.sha256()
+def _hash_of(arrays: dict[str, np.ndarray], record: Any) -> str:
+    # A seed may be a number of numpy's.
+    made = hashlib.sha256(json.dumps(record, sort_keys=True, default=int).encode())
     for name, values in sorted(arrays.items()):
         made.update(f"{name} {values.dtype.str} {values.shape}".encode())
         made.update(np.ascontiguousarray(values).tobytes())

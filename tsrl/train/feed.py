@@ -117,7 +117,7 @@ def for_init(data: Batch | Rows, resident: bool) -> Batch:
     """What `init_state` takes: the data set, or of one that does not fit the first row."""
     if resident and isinstance(data, Batch):
         return data
-    return data.take(np.arange(1))  # type: ignore[arg-type]
+    return data.take(np.arange(1))
 
 
 class Resident:
