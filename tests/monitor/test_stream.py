@@ -272,7 +272,7 @@ def test_files_that_are_no_stream_of_this_monitor(running, monitor, clean, tmp_p
         {"norms": monitor.norms._replace(own=monitor.norms.own + 1)},
         {"yardsticks": {name: tuple(reversed(tails)) for name, tails in monitor.yardsticks.items()}},
         {"impostors": weights},
-        {"bins": dataclasses.replace(monitor.bins, edges=edges)},
+        {"bins": monitor.bins._replace(edges=edges)},
         {"settings": dataclasses.replace(monitor.settings, seed=1)},
     )
     for other in others:
