@@ -45,6 +45,7 @@ ALLOWED = {
     "report": {"errors", "report"},
     "streaming": {"types", "errors", "files", "data", "embedder"},
     "bulk": {"types", "errors", "files", "data", "config", "embedder", "bulk"},
+    "export": {"types", "errors", "files", "data", "config", "embedder", "model_files", "report", "export"},
     "settings": {"errors", "data", "evaluate"},
     "config": {"types", "errors", "data", "methods", "encoders", "settings"},
     "tasks": {

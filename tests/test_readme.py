@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from pyarrow import parquet
 
+import tsrl
 from tsrl.cli import main as tsrl_command
 from tsrl.data.store import write_store
 from tsrl.data.synthetic import synthetic
+from tsrl.encoders import DilatedConv
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -68,6 +71,23 @@ def test_the_commands_for_own_data_run(tmp_path, monkeypatch, capsys):
     assert len(runs) == 5, runs
     with np.load(next((tmp_path / "runs").glob("*machines*/embeddings.npz"))) as embedded:
         assert sorted([*embedded["id_train"], *embedded["id_test"]]) == sorted(f"m{i}" for i in range(24))
+
+
+def test_the_commands_for_export_run(tmp_path, monkeypatch):
+    """As printed, with a small model."""
+    pytest.importorskip("flatbuffers", reason="flatbuffers is not installed: the extra export")
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).normal(size=(4, 12, 2))
+    tsrl.pretrain(x, steps=1, encoder=DilatedConv(width=4, features=6, depth=1)).save("my-model")
+    section = README.partition("## A model for others\n")[2].partition("\n## ")[0]
+    (block,) = re.findall(r"```console\n(.*?)```", section, re.S)
+    lines = [shlex.split(line) for line in block.splitlines()]
+    assert [line[:2] for line in lines] == [["tsrl", "export"]] * 2
+    for _, *args in lines:
+        tsrl_command(args)
+    assert (tmp_path / "exported" / "encode.stablehlo").is_file()
+    assert "Licence: CC-BY-4.0" in (tmp_path / "exported" / "README.md").read_text()
+    assert [path.name for path in (tmp_path / "exported-100").glob("*.stablehlo")] == ["embed.stablehlo"]
 
 
 def test_the_python_blocks_run(tmp_path):

@@ -183,6 +183,19 @@ def monitor(args: list[str]) -> None:
         command(args)
 
 
+def export(args: list[str]) -> None:
+    """`tsrl export`: writes a model as files. Exit codes: 0 done; 2 wrong input; 130 stopped by Ctrl-C, 143 by SIGTERM;
+    nothing is written then.
+
+    Args:
+      args: the flags, see `tsrl.export.Export`.
+    """
+    from tsrl.export import main as command
+
+    with exit_codes("nothing was written, the same command starts anew", 143):
+        command(args)
+
+
 def _show(report: dict[str, Any]) -> None:
     console = Console()
     tables = comparison_tables if report.get("kind") == "comparison" else results_tables
