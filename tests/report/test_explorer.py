@@ -2,6 +2,9 @@
 
 import copy
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ from tsrl.report import published
 from tsrl.report.collected import Run, collected
 from tsrl.report.explorer import Extra, explorer_page, packed
 from tsrl.report.schema import row
+
+ROOT = Path(__file__).parents[2]
 
 
 def only(rows, **wanted):
@@ -168,3 +173,14 @@ def test_help_has_an_example(capsys):
         main(["report", "--help"])
     assert ended.value.code == 0
     assert "tsrl report runs --html results.html" in capsys.readouterr().out
+
+
+def test_the_commands_of_the_readme_run(folder, capsys):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```console\n(tsrl report .*?)```", readme, re.S)
+    (folder / "experiments").symlink_to(ROOT / "experiments")
+    (folder / "runs/one").rename(folder / "runs/ts2vec-BasicMotions-seed0")
+    for line in block.splitlines():
+        main(shlex.split(line)[1:])
+        assert (folder / "results.html").is_file()
+    assert len(json.loads(capsys.readouterr().out.splitlines()[-1])["runs"]) > 70

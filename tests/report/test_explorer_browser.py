@@ -66,10 +66,9 @@ class Page:
 
     def table(self):
         """Method -> texts of the other cells."""
-        script = (
-            "return [...document.querySelectorAll('#table tbody tr')].map((r) => [...r.cells].map((c) => c.innerText))"
-        )
-        return {first: rest for first, *rest in self.run(script)}
+        script = "const rows = [...document.querySelectorAll('#table tbody tr')];"
+        rows = self.run(f"{script} return rows.map((row) => [...row.cells].map((cell) => cell.innerText))")
+        return {first: [" ".join(text.split()) for text in rest] for first, *rest in rows}
 
     def uncheck(self, kind, name):
         self.run(f"document.getElementById('{kind}').open = true")
@@ -153,7 +152,7 @@ def test_choosing_and_sorting_by_keyboard(page, report):
 @pytest.mark.parametrize("ties", [False, True])
 def test_ranks_and_tests_are_those_of_python(page, report, count, ties):
     random = np.random.default_rng(count)
-    scores = random.uniform(size=(count, 4)).round(1 if ties else 6) + [0.5, 0.4, 0.0, 0.45]
+    scores = random.uniform(size=(count, 4)).round(1 if ties else 6) + np.array([0.5, 0.4, 0.0, 0.45])
     page.open(sets(report, {"alpha": [0.5]}))
     script = "const p = Statistics.adjusted(arguments[0]), r = Statistics.averageRanks(arguments[0], true);"
     ranks, p, groups = page.run(f"{script} return [r, p, Statistics.cliques(r, p, 0.05)]", scores.tolist())
