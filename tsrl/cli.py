@@ -15,7 +15,8 @@ def main(args: list[str] | None = None) -> None:
     `tsrl train NAME [flags]` is the same as `python experiments/NAME.py [flags]`; `tsrl evaluate [flags]` judges
     embeddings in a file; `tsrl datasets` lists what there is to train on; `tsrl embed IN OUT --model DIR` embeds files
     of any size; `tsrl monitor` finds unusual behaviour in a log of users' actions; `tsrl export MODEL OUT` writes a
-    model as files that run without tsrl. `--help` after each lists its flags.
+    model as files that run without tsrl; `tsrl report RUNS...` makes one page of many runs. `--help` after each lists
+    its flags.
     """
     try:
         _main(sys.argv[1:] if args is None else args)
@@ -42,7 +43,8 @@ def _main(args: list[str]) -> None:
     commands.add_parser("embed", help="embed files of any size with a trained model", add_help=False)
     commands.add_parser("monitor", help="find unusual behaviour in a log of users' actions", add_help=False)
     commands.add_parser("export", help="write a trained model as files that run without tsrl", add_help=False)
-    if args[:1] in (["evaluate"], ["datasets"], ["embed"], ["monitor"], ["export"]):
+    commands.add_parser("report", help="one page about the results of many runs", add_help=False)
+    if args[:1] in (["evaluate"], ["datasets"], ["embed"], ["monitor"], ["export"], ["report"]):
         from tsrl import script
 
         getattr(script, args[0])(args[1:])

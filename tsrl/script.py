@@ -196,6 +196,19 @@ def export(args: list[str]) -> None:
         command(args)
 
 
+def report(args: list[str]) -> None:
+    """`tsrl report`: one page, or one table for machines, of many runs. Exit codes: 0 done; 2 wrong input, no report
+    found, or plotly is missing; 130 stopped by Ctrl-C, 143 by SIGTERM; nothing is written then.
+
+    Args:
+      args: see `tsrl.explorer.main`.
+    """
+    from tsrl.explorer import main as command
+
+    with exit_codes("nothing was written, the same command starts anew", 143):
+        command(args)
+
+
 def _show(report: dict[str, Any]) -> None:
     console = Console()
     tables = comparison_tables if report.get("kind") == "comparison" else results_tables

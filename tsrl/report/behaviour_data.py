@@ -1,8 +1,9 @@
 """What the script of a page about users' behaviour reads: the record made small, and safe to stand inside a page."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tsrl.report import markup
 
 # What is known to be evidence, in words.
 KINDS = {
@@ -43,10 +44,7 @@ def embedded(record: Mapping[str, Any], units: str, order: Sequence[int], dots: 
         "dots": [[text(record["map"]["user"][n]), text(record["map"]["start"][n])] for n in dots],
     }
     made["texts"] = list(text.numbers)
-    found = json.dumps(made, allow_nan=False, separators=(",", ":"))
-    for letter in "<>&":
-        found = found.replace(letter, f"\\u{ord(letter):04x}")
-    return f'<script type="application/json" id="record">{found}</script>'
+    return markup.data("record", made)
 
 
 def probability(p: float) -> str:

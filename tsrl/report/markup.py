@@ -2,6 +2,7 @@
 
 import html
 import importlib.resources
+import json
 import string
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -82,6 +83,19 @@ def figure(name: str, plot: Any, told: str) -> str:
     drawn = plot.to_html(full_html=False, include_plotlyjs=False, div_id=f"plot-{name}", config=_PLOT)
     told = html.escape(told)
     return f'<figure><div role="img" aria-label="{told}">{drawn}</div><figcaption>{told}</figcaption></figure>'
+
+
+def data(name: str, values: Any) -> str:
+    """A script element with JSON values that a script of the page reads; no text in it can end the element.
+
+    Args:
+      name: the element's id.
+      values: JSON values.
+    """
+    found = json.dumps(values, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&":
+        found = found.replace(letter, f"\\u{ord(letter):04x}")
+    return f'<script type="application/json" id="{html.escape(name)}">{found}</script>'
 
 
 def drawing(svg: str, told: str) -> str:

@@ -21,10 +21,27 @@ def published_rows(method: str, dataset: Mapping[str, Any], task: str) -> list[d
       The report's `published`: `{protocol, metric, cell, value, source}`; accuracies are fractions, errors are those of
       standardised values.
     """
+    quoted = published_by_method(dataset, task)
+    return [
+        {name: value for name, value in row.items() if name != "method"} for row in quoted if row["method"] == method
+    ]
+
+
+def published_by_method(dataset: Mapping[str, Any], task: str) -> list[dict[str, Any]]:
+    """The published results of every method on a data set.
+
+    Args:
+      dataset, task: see `published_rows`.
+
+    Returns:
+      Rows as of `published_rows`, with their `method`. Numbers whose `confidence` is `memory` are not among them:
+      nobody has looked them up.
+    """
     if dataset.get("split", "published") != "published" and task != "forecast":
         return []
     return [
         {
+            "method": row["method"],
             "protocol": row["protocol"],
             "metric": row["metric"],
             "cell": {"horizon": int(row["horizon"]), "anchored": False} if row["horizon"] else {},
@@ -32,9 +49,14 @@ def published_rows(method: str, dataset: Mapping[str, Any], task: str) -> list[d
             "source": row["source"],
         }
         for row in _rows()
-        if (row["method"], row["task"], row["dataset"]) == (method, task, dataset["name"])
-        and row["variant"] == dataset.get("variant", "")
+        if (row["task"], row["dataset"], row["variant"]) == (task, dataset["name"], dataset.get("variant", ""))
+        and is_sourced(row)
     ]
+
+
+def is_sourced(row: Mapping[str, Any]) -> bool:
+    """Whether a published number has been looked up: one that is only remembered is never shown."""
+    return row.get("confidence") != "memory"
 
 
 @functools.cache
