@@ -22,23 +22,18 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 FENCE = re.compile(r"^( *)(```+)([^\n`]*)\n(.*?)^\1\2 *$", re.S | re.M)
 LINK = re.compile(r"(?<!`)\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
-# Console blocks of these pages run, in order with the page's other blocks; elsewhere they are parsed.
+# Console blocks of these pages run, in order with the page's other blocks; elsewhere they are parsed. Those of
+# `tsrl monitor` run in tests/monitor/test_monitor_command.py.
 RUN = {
     "concepts/evaluation.md",
     "how-to/bulk.md",
     "how-to/own-data.md",
-    "how-to/users.md",
 }
 # Added to commands that run, so that they take seconds.
 SMALL_TRAIN = ["--train.steps", "2", "--encoder.width", "4", "--encoder.features", "6", "--encoder.depth", "1"]
 SMALL_TRAIN += ["--forecast.context", "20", "--forecast.look-back", "30", "--anomaly.window", "20"]
 SMALL_TRAIN += ["--quiet", "--no-controls"]
-SMALL = {
-    "monitor demo": ["--users", "40", "--weeks", "20"],
-    "monitor fit": ["--steps", "5", "--length", "32", "--quiet"],
-    "monitor report": ["--most-alarms", "5"],
-    "embed": ["--quiet"],
-}
+SMALL = {"embed": ["--quiet"]}
 
 
 def text_of(page):
