@@ -50,12 +50,14 @@ def _series(name: str, asked: Asked) -> Found:
         hop = max(1, min(_HOP, (series.train_stop // 6 - _WINDOW) // 20))
         for model, embedder in _embedders(x, series.train_stop, asked).items():
             monitor = SeriesMonitor.fit(x[: series.train_stop], embedder, window=_WINDOW, hop=hop, seed=asked.seed)
-            # The first window ends with the first judged step: each step is judged by the last that has ended by then.
-            before = _WINDOW - 1
-            scores = monitor.score(x[series.train_stop - before :])
+            # Each step is judged by the last window that has ended by then: the first one begins before. Windows begin
+            # at the same multiples as those that were learned from, which hold some phases of a period only.
+            begin = (series.train_stop - _WINDOW + 1) // hop * hop
+            before = series.train_stop - begin
+            scores = monitor.score(x[begin:])
             flags = scores._replace(score=scores.alarms(_RATE).astype(float)).by_step()[0, before:] > 0
             judged.setdefault(model, []).append(_judged(series, scores.by_step()[0, before:], flags))
-            regular = ~_windowed(series.numbered[series.train_stop - before :] > 0, scores.windows.start)
+            regular = ~_windowed(series.numbered[begin:] > 0, scores.windows.start)
             alarms.setdefault(model, []).append(scores.alarms(_RATE)[regular])
         for model, made in (("deviation", deviation_scores(x)), ("random", random_scores(len(x), (asked.seed, place)))):
             known, rest = made[: series.train_stop], made[series.train_stop :]
