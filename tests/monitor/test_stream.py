@@ -91,14 +91,18 @@ def untimed(log):
     return dataclasses.replace(log, time=None, calendar=False, zone=None, numbers={})
 
 
-def test_a_log_without_times_repeats_events(clean):
-    """The same action twice is two events there."""
-    log = untimed(clean.log.take(np.arange(12)).heads(120))
-    fields, encoder, method = EventFields.learn(log), CausalConv(width=8, features=8, depth=1), options("next_step")
+def untrained_monitor(log, method):
+    fields, encoder = EventFields.learn(log), CausalConv(width=8, features=8, depth=1)
     events = whole_events(log, fields, 4)
     built = method.build(encoder, None, event_front(encoder, fields))
     params, aux = built.init(jax.random.key(0), as_batch(events.fields, mask=events.mask))
-    made = Monitor.fit(log, EventEmbedder(method, encoder, fields, params, aux, 16), Settings(every=10))
+    return Monitor.fit(log, EventEmbedder(method, encoder, fields, params, aux, 16), Settings(every=10))
+
+
+def test_a_log_without_times_repeats_events(clean):
+    """The same action twice is two events there."""
+    log = untimed(clean.log.take(np.arange(12)).heads(120))
+    made = untrained_monitor(log, options("next_step"))
     short = log.take([3, 7]).heads(60)
     codes = np.stack([held.codes for held in short.names.values()], -1)
     assert ((np.diff(codes, axis=0) == 0).all(1)).any()
@@ -244,11 +248,7 @@ def test_a_saved_stream_goes_on_as_the_first_would_have(monitor, clean, tmp_path
 
 def test_a_saved_stream_of_a_log_without_times(clean, tmp_path):
     log = untimed(clean.log.take(np.arange(12)).heads(120))
-    fields, encoder, method = EventFields.learn(log), CausalConv(width=8, features=8, depth=1), options("ts2vec")
-    events = whole_events(log, fields, 4)
-    built = method.build(encoder, None, event_front(encoder, fields))
-    params, aux = built.init(jax.random.key(0), as_batch(events.fields, mask=events.mask))
-    made = Monitor.fit(log, EventEmbedder(method, encoder, fields, params, aux, 16), Settings(every=10))
+    made = untrained_monitor(log, options("ts2vec"))
     whole, stream = MonitorStream(made), MonitorStream(made)
     for place, (_, event) in enumerate(events_of(log.take([3]).heads(30))):
         wanted = whole.push(event)

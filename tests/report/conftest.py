@@ -77,3 +77,11 @@ def forecast_report(report):
             quoted | {"cell": {"horizon": 48, "anchored": False}, "value": 0.629},
         ],
     }
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    """A headless browser for all pages of a file."""
+    from browser import chrome
+
+    yield from chrome(tmp_path_factory.mktemp("profile"))

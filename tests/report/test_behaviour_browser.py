@@ -1,53 +1,22 @@
 """The page about users' behaviour in a real browser: mouse, keyboard, hostile names, dark, narrow, no network."""
 
-import json
-import shutil
-
 import pytest
+from browser import By, Keys, OpenPage, needs_browser
 from small_record import small_record
 from test_behaviour_page import hostile
 
 from tsrl.report.behaviour import behaviour_page
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, which is in the extra test")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
+pytestmark = needs_browser
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver")
-
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 ATTACK = (
     """</script><script>window.hacked=1</script><img src=x onerror="window.hacked=2">" onmouseover="window.hacked=3"""
 )
 
 
-class Page:
-    """An open page and what one asks of it."""
-
-    def __init__(self, driver, folder):
-        self.driver, self.folder = driver, folder
-
+class Page(OpenPage):
     def open(self, record, width=1200, scheme="light"):
-        (self.folder / "page.html").write_text(behaviour_page(record), encoding="utf-8")
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-        for kind in ("browser", "performance"):
-            self.driver.get_log(kind)
-        self.driver.get(f"file://{self.folder}/page.html")
-        return self
-
-    def all(self, selector):
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def run(self, script, *arguments):
-        return self.driver.execute_script(script, *arguments)
+        return self.show(behaviour_page(record), width, scheme)
 
     def press(self, *keys):
         for key in keys:
@@ -77,22 +46,6 @@ class Page:
 
     def overflows(self):
         return self.run("return document.documentElement.scrollWidth > document.documentElement.clientWidth")
-
-    def requests(self):
-        events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

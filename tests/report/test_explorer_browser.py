@@ -1,11 +1,10 @@
 """The page about many runs in a real browser: what stands there, choosing, sorting, hostile names, dark, narrow."""
 
 import copy
-import json
-import shutil
 
 import numpy as np
 import pytest
+from browser import By, Keys, OpenPage, needs_browser
 from test_explorer import many
 
 from tsrl.evaluate.compare import average_ranks, cliques, wilcoxon_holm
@@ -13,56 +12,16 @@ from tsrl.report.collected import Run, collected
 from tsrl.report.explorer import Extra, explorer_page
 from tsrl.report.schema import row
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium, which is in the extra test")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
+pytestmark = needs_browser
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs chromium and chromedriver")
-
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 ATTACK = "</script><script>window.hacked=1</script><img src=x onerror='window.hacked=2'>"
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-class Page:
-    """An open page and what one asks of it."""
-
-    def __init__(self, driver, folder):
-        self.driver, self.folder = driver, folder
-
+class Page(OpenPage):
     def open(self, runs, extras=(), width=1200, scheme="light"):
-        (self.folder / "page.html").write_text(explorer_page(collected(runs), extras), encoding="utf-8")
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-        for kind in ("browser", "performance"):
-            self.driver.get_log(kind)
-        self.driver.get(f"file://{self.folder}/page.html")
+        self.show(explorer_page(collected(runs), extras), width, scheme)
         self.run("return new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)))")
         return self
-
-    def all(self, selector):
-        return self.driver.find_elements(By.CSS_SELECTOR, selector)
-
-    def run(self, script, *arguments):
-        return self.driver.execute_script(script, *arguments)
 
     def table(self):
         """Method -> texts of the other cells."""
@@ -82,9 +41,9 @@ def page(driver, tmp_path):
     page = Page(driver, tmp_path)
     yield page
     assert driver.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    urls = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
-    assert {url for url in urls if not url.startswith(("data:", "blob:"))} == {f"file://{tmp_path}/page.html"}
+    assert {url for url in page.requests() if not url.startswith(("data:", "blob:"))} == {
+        f"file://{tmp_path}/page.html"
+    }
 
 
 def sets(report, scores):
