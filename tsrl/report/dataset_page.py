@@ -89,7 +89,7 @@ def write_dataset_page(
     Raises:
       ImportError: plotly is not installed.
     """
-    from plotly.offline import get_plotlyjs
+    script = markup.plotly_script()
 
     header = tuple(name.capitalize() for name in channels[0])
     body = "\n".join((
@@ -104,7 +104,7 @@ def write_dataset_page(
         ),
         markup.section("Validation", markup.code("\n".join(notes))),
     ))  # fmt: skip
-    Path(path).write_text(markup.document(name, body, get_plotlyjs()), encoding="utf-8")
+    Path(path).write_text(markup.document(name, body, script), encoding="utf-8")
 
 
 def _drawn(picture: Picture) -> Any:

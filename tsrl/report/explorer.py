@@ -58,10 +58,7 @@ def explorer_page(
       ImportError: plotly is not installed.
       InputError: arrays of a wrong shape, embeddings that are not finite.
     """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ImportError("the HTML page needs plotly: pip install 'tsrl[report]'") from error
+    script = markup.plotly_script()
     made = packed(collection) | {"colours": COLOURS, "curves": _curves(extras), "pictures": _pictures(extras)}
     body = [
         _file("explorer.html"),
@@ -69,7 +66,7 @@ def explorer_page(
         markup.data("results", made),
         *(f"<script>{_file(name)}</script>" for name in _FILES),
     ]
-    page = markup.document(title, "\n".join(part for part in body if part), get_plotlyjs(), _file("explorer.css"))
+    page = markup.document(title, "\n".join(part for part in body if part), script, _file("explorer.css"))
     # Half a surrogate pair, which JSON allows, has no bytes.
     return page.encode("utf-8", "replace").decode("utf-8")
 

@@ -17,6 +17,20 @@ _PLOT = {
 }
 
 
+def plotly_script() -> str:
+    """The script that draws the figures, 4.8 MB.
+
+    Raises:
+      ImportError: plotly is not installed.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise ImportError("the HTML page needs plotly: pip install 'tsrl[report]'") from error
+    script: str = get_plotlyjs()
+    return script
+
+
 def document(title: str, body: str, script: str = "", style: str = "") -> str:
     """A whole page.
 

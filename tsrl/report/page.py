@@ -36,10 +36,7 @@ def write_page(
       ImportError: plotly is not installed.
       InputError: arrays of a wrong shape, embeddings that are not finite.
     """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ImportError("the HTML page needs plotly: pip install 'tsrl[report]'") from error
+    script = markup.plotly_script()
 
     data, drawable = report["dataset"], "z_train" in arrays or "z_test" in arrays
     plots = [
@@ -66,7 +63,7 @@ def write_page(
         ),
     ]
     title = f"{method_text(report['method'], report['selection'])} on {data['name']}"
-    Path(path).write_text(markup.document(title, "\n".join(body), get_plotlyjs()), encoding="utf-8")
+    Path(path).write_text(markup.document(title, "\n".join(body), script), encoding="utf-8")
 
 
 def _dataset(data: Mapping[str, Any]) -> str:
