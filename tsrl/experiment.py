@@ -160,13 +160,14 @@ def _scored(config: Config, task: Task, data: Any, name: str, seed: int, workdir
     scored = task.score(config, data, model, source)
     if config.selection == "validation" and model.method.predict is None:
         return scored
+    optimistic, rows, embeddings = config.selection == "paper", [], {}
     *earlier, last = Checkpoints(workdir / "checkpoints", read_only=True).steps()
-    optimistic = config.selection == "paper"
-    rows = [_at(row, last, optimistic) for row in scored.rows]
-    for step in earlier:
-        found = task.score(config, data, load_model(workdir, seed, step), source)
+    for step in (last, *earlier):
+        found = scored if step == last else task.score(config, data, load_model(workdir, seed, step), source)
         rows += [_at(row, step, optimistic) for row in found.rows]
-    return Scored(_best(rows, optimistic), scored.embeddings)
+        embeddings[step] = found.embeddings
+    best = _best(rows, optimistic)
+    return Scored(best, embeddings[best[0]["chosen"]["checkpoint"]])
 
 
 def _at(row: Row, step: int, optimistic: bool) -> Row:

@@ -34,7 +34,7 @@ network; it has plotly's script in it, 4.8 MB. Numbers published for the same da
 Exit codes: 0 done; 2 wrong input or no report found, nothing written."""
 # Arrays of a run that a page draws; others are not read.
 _DRAWN = ("z_train", "z_test", "y_train", "y_test", "anomaly_values", "anomaly_labels", "anomaly_detected",
-          "anomaly_score", "anomaly_name")  # fmt: skip
+          "anomaly_score", "anomaly_name", "x", "borders")  # fmt: skip
 # Folders of a run that hold no report.
 _PASSED = ("checkpoints", "model")
 _NAMED = 3
@@ -198,13 +198,16 @@ def _arrays(file: Path, seeds: Sequence[int]) -> dict[str, np.ndarray]:
         return {}
     try:
         with np.load(file) as stored:
-            arrays = {name: stored[name] for name in _DRAWN if name in stored.files}
+            drawn = [name for name in stored.files if name in _DRAWN or name.startswith("forecast_")]
+            arrays = {name: stored[name] for name in drawn}
     except (OSError, ValueError) as error:
         print(f"warning: {file} cannot be read and is not drawn ({error})", file=sys.stderr)
         return {}
-    arrays = {name: z[0] if name[:2] == "z_" and z.ndim > 2 and len(seeds) > 1 else z for name, z in arrays.items()}
+    by_seed = {name for name, z in arrays.items() if name[:9] == "forecast_" or (name[:2] == "z_" and z.ndim > 2)}
+    arrays = {name: z[0] if name in by_seed and len(seeds) > 1 else z for name, z in arrays.items()}
     embeddings = [z for name, z in arrays.items() if name[:2] == "z_"]
     usable = all(z.ndim == 2 and np.isfinite(z).all() for z in embeddings)
     if not usable:
         print(f"warning: {file} has embeddings that are no finite [N, D] and is not drawn", file=sys.stderr)
-    return arrays if usable and (embeddings or "anomaly_values" in arrays) else {}
+    drawable = embeddings or "anomaly_values" in arrays or "x" in arrays
+    return arrays if usable and drawable else {}

@@ -98,6 +98,8 @@ def judge_embeddings(config: Embeddings, command: str = "") -> dict[str, Any]:
 def _seeds(arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
     """One set of arrays a seed: representations may have a leading axis of seeds, which labels share."""
     ranks = {"score": 1, "z": 2, "z_train": 2, "z_test": 2}
+    # What a run keeps of its forecasts, to be drawn.
+    ranks |= {name: 1 if "_origins_" in name else 3 for name in arrays if name.startswith("forecast_")}
     stacked = {name for name, rank in ranks.items() if name in arrays and arrays[name].ndim == rank + 1}
     counts = {len(arrays[name]) for name in stacked}
     if len(counts) > 1:

@@ -158,9 +158,9 @@ def test_end_to_end_scores_the_candidate_that_is_best_on_valid():
     x[166:] = 2.0
     models = {"half": shrunk(0.5), "same": shrunk(1.0), "one more": shrunk(1.0, 1.0)}
     splits = Splits(slice(0, 120), slice(120, 166), slice(166, 220))
-    assert end_to_end(models, x, x, splits, [3], LOOK_BACK) == [
-        (3, False, {"mse": 0.0, "mae": 0.0}, {"candidate": "same", "validation_loss": 0.0})
-    ]
+    (best,) = end_to_end(models, x, x, splits, [3], LOOK_BACK)
+    assert best[:4] == (3, False, {"mse": 0.0, "mae": 0.0}, {"candidate": "same", "validation_loss": 0.0})
+    np.testing.assert_array_equal(best.examples.values, np.full((3, 3, 1), 2.0))
     (half,) = end_to_end({"half": models["half"]}, x, x, splits, [3], LOOK_BACK, scale=np.array([10.0]))
     assert half.scores == {"mse": 1.0, "mae": 1.0, "mse_original": 100.0, "mae_original": 10.0}
     assert half.chosen == {"candidate": "half", "validation_loss": 1.0}
@@ -177,7 +177,7 @@ def test_end_to_end_paper_selection_looks_at_test():
     chosen = {s: end_to_end(models, x, x, SPLITS, [3], 2, selection=s)[0] for s in ("validation", "paper")}
     assert chosen["validation"].chosen["candidate"] == "one"
     assert chosen["validation"].scores["mse"] == 1.0
-    assert chosen["paper"] == (3, False, {"mse": 0.0, "mae": 0.0}, {"candidate": "two", "optimistic": True})
+    assert chosen["paper"][:4] == (3, False, {"mse": 0.0, "mae": 0.0}, {"candidate": "two", "optimistic": True})
 
 
 def test_nothing_depends_on_how_many_origins_go_together(monkeypatch):
@@ -385,3 +385,23 @@ def test_wrong_forecasts_are_named(candidates, message):
         end_to_end(candidates, X, X, SPLITS, (4,), LOOK_BACK)
     with pytest.raises(InputError, match="selection: found 'best'"):
         end_to_end({"a": shrunk(1.0)}, X, X, SPLITS, (4,), LOOK_BACK, selection="best")
+
+
+@pytest.mark.parametrize("width", [3, 200])
+def test_examples_are_the_forecasts_that_were_scored(width):
+    """Both ways to fit; a test part that has only the examples' origins is scored by their errors."""
+    random = np.random.default_rng(0)
+    x = np.cumsum(random.normal(size=(100, 2)), 0)
+    z = np.concatenate([x, random.normal(size=(100, width))], 1)
+    splits = Splits(slice(0, 70), slice(70, 90), slice(90, 96))
+    for found in last_step_ridge(z, x, splits, [3], skip=2):
+        origins, values = found.examples.origins, found.examples.values
+        np.testing.assert_array_equal(origins, [90, 91, 92])
+        truth = np.stack([x[t + 1 : t + 4] for t in origins])
+        assert values.shape == truth.shape
+        np.testing.assert_allclose(np.square(values - truth).mean(), found.scores["mse"], rtol=1e-4)
+        np.testing.assert_allclose(np.abs(values - truth).mean(), found.scores["mae"], rtol=1e-4)
+    named = {"double": lambda windows, _: 2 * windows[:, -1:].repeat(3, 1)}
+    (found,) = end_to_end(named, x, x, splits, [3], 4)
+    np.testing.assert_allclose(found.examples.values, 2 * x[[90, 91, 92], None].repeat(3, 1), rtol=1e-6)
+    np.testing.assert_array_equal(found.examples.origins, [90, 91, 92])

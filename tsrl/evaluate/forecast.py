@@ -10,15 +10,18 @@ References:
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from tsrl.errors import InputError
 from tsrl.evaluate.forecast_scores import (
+    Examples,
     Forecast,
     Selection,
     check_selection,
     choose,
+    example_origins,
     prediction_errors,
     ridge_forecasts,
     scores,
@@ -242,16 +245,16 @@ def end_to_end(
     if not candidates:
         raise InputError("candidates: found none, want at least one")
 
-    def errors(name: str, rows: np.ndarray, horizon: int) -> np.ndarray:
-        def predict(part: np.ndarray) -> np.ndarray:
-            coming = np.lib.stride_tricks.sliding_window_view(ahead, horizon, axis=0)[part + 1].swapaxes(1, 2)
-            y = np.asarray(candidates[name](windows(part), coming))
-            if y.shape != (want := (len(part), horizon, x.shape[1])):
-                raise InputError(f"candidates[{name!r}]: found forecasts {y.shape}, want {want}")
-            check_finite(f"candidates[{name!r}]", y, part)
-            return y + x[part, None] if anchored else y
+    def predict(name: str, horizon: int, part: np.ndarray) -> np.ndarray:
+        coming = np.lib.stride_tricks.sliding_window_view(ahead, horizon, axis=0)[part + 1].swapaxes(1, 2)
+        y = np.asarray(candidates[name](windows(part), coming))
+        if y.shape != (want := (len(part), horizon, x.shape[1])):
+            raise InputError(f"candidates[{name!r}]: found forecasts {y.shape}, want {want}")
+        check_finite(f"candidates[{name!r}]", y, part)
+        return y + x[part, None] if anchored else y
 
-        return prediction_errors(predict, x, rows, horizon)
+    def errors(name: str, rows: np.ndarray, horizon: int) -> np.ndarray:
+        return prediction_errors(partial(predict, name, horizon), x, rows, horizon)
 
     forecasts = []
     for horizon in horizons:
@@ -259,7 +262,9 @@ def end_to_end(
         best, chosen = choose(np.stack([errors(name, judged, horizon) for name in candidates], 1), selection)
         name = list(candidates)[best]
         found = scores(errors(name, origins(splits.test, horizon), horizon), scale)
-        forecasts.append(Forecast(horizon, anchored, found, {"candidate": name, **chosen}))
+        shown = example_origins(splits.test, horizon)
+        examples = Examples(shown, predict(name, horizon, shown).astype(np.float32))
+        forecasts.append(Forecast(horizon, anchored, found, {"candidate": name, **chosen}, examples))
     return forecasts
 
 

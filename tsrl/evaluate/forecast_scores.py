@@ -1,6 +1,7 @@
 """From forecasts to scores: errors by channel, what is chosen by them, and the part that all ridge protocols share."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -8,10 +9,31 @@ from numpy.typing import DTypeLike
 
 from tsrl.errors import InputError
 from tsrl.evaluate.origins import Series, Splits
-from tsrl.evaluate.ridge import Features, blocks, fit_ridge, path_errors
+from tsrl.evaluate.ridge import Features, RidgePath, blocks, fit_ridge, path_errors
+
+# Forecasts that are kept to be looked at.
+_EXAMPLES = 3
 
 # "paper" picks by the least test MSE, as some papers did; what it yields is optimistic.
 Selection = Literal["validation", "paper"]
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """A few forecasts of the test part, to be looked at.
+
+    Attributes:
+      origins: `[K]` evenly spaced steps of the series.
+      values: `[K, H, C]` forecasts of the H steps after each, scaled.
+    """
+
+    origins: np.ndarray
+    values: np.ndarray
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Examples):
+            return NotImplemented
+        return np.array_equal(self.origins, other.origins) and np.array_equal(self.values, other.values)
 
 
 class Forecast(NamedTuple):
@@ -23,12 +45,14 @@ class Forecast(NamedTuple):
       scores: `mse`, `mae`; with a scale `mse_original`, `mae_original`: means over channels in their own units.
       chosen: `penalty` or `candidate`, the first of equals, with `validation_loss`, its RMSE + MAE; for selection
         "paper" with `optimistic`: True instead. Empty where nothing was chosen.
+      examples: forecasts by what was scored; None where they are not kept.
     """
 
     horizon: int
     anchored: bool
     scores: dict[str, float]
     chosen: dict[str, Any]
+    examples: Examples | None = None
 
 
 def ridge_forecasts(
@@ -87,16 +111,54 @@ def ridge_forecasts(
     best = {horizon: [choose(judged[horizon][:, v], selection) for v in range(2)] for horizon in horizons}
     picked = {horizon: [penalties[index] for index, _ in best[horizon]] for horizon in horizons}
     found = errors(2, picked, np.float64)
+    shown = {horizon: example_origins(splits.test, horizon) for horizon in horizons}
     return [
         Forecast(
             horizon,
             bool(v),
             scores(found[horizon][:, v, v], scale),
             {"penalty": float(picked[horizon][v]), **best[horizon][v][1]},
+            Examples(
+                shown[horizon],
+                path_forecasts(paths[horizon], query(shown[horizon]), series, shown[horizon], picked[horizon][v], v),
+            ),
         )
         for horizon in horizons
         for v in range(2)
     ]
+
+
+def path_forecasts(
+    path: RidgePath, query: np.ndarray, series: Series, origins: np.ndarray, penalty: float, variant: int
+) -> np.ndarray:
+    """What a ridge regression forecasts, where `path_errors` only sums its errors.
+
+    Args:
+      path: a fit for H steps.
+      query: `[n, G, F]` what `fit_ridge`'s function gives for `origins`.
+      series: see `Series`.
+      origins: `[n]`.
+      penalty: positive.
+      variant: which anchor is subtracted from the targets and added back.
+
+    Returns:
+      `[n, H, C]` float32.
+    """
+    channels, variants, _ = series.anchors.shape
+    forecasts = []
+    for channel in range(channels):
+        rows = query[:, channel % query.shape[1], : len(path.mean)] - path.mean
+        z = rows @ path.basis / (path.eigenvalues + penalty)
+        found = z @ path.weights[channel % len(path.weights)] + path.intercept[channel % len(path.intercept)]
+        anchor = series.anchors[channel, variant, origins] - found[:, variant]
+        forecasts.append(found[:, variants:] + anchor[:, None])
+    return np.stack(forecasts, -1).astype(np.float32)
+
+
+def example_origins(test: slice, horizon: int) -> np.ndarray:
+    """`[K]`: up to three evenly spaced test origins, the first and the last among them."""
+    last = test.stop - 1 - horizon
+    return np.unique(np.linspace(test.start, last, _EXAMPLES).astype(int))
 
 
 def prediction_errors(

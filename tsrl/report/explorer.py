@@ -11,6 +11,7 @@ from tsrl.report import markup
 from tsrl.report.cells import Line, contest, method_text, protocol_text, words
 from tsrl.report.collected import MEAN
 from tsrl.report.embedding_map import map_plot
+from tsrl.report.forecast_examples import forecast_plot
 from tsrl.report.plots import COLOURS, anomaly_plot
 from tsrl.report.schema import METRICS
 
@@ -174,7 +175,7 @@ def _measured(row: Mapping[str, Any], name: str) -> list[float | None] | None:
 
 
 def _pictures(extras: Sequence[Extra]) -> list[list[Any]]:
-    """Maps of embeddings and series with their anomalies: title, a sentence, plotly's data and layout."""
+    """Maps of embeddings, forecasts, and series with their anomalies: title, a sentence, plotly's data and layout."""
     pictures = []
     for extra in extras:
         if {"z_train", "z_test"} & set(extra.arrays):
@@ -184,6 +185,8 @@ def _pictures(extras: Sequence[Extra]) -> list[list[Any]]:
             if plot is not None:
                 note = f" A sample: {_ROWS} evenly spaced rows of a larger split." if cut else ""
                 pictures.append(_picture(f"{extra.run}: map of the embeddings", plot[0], plot[1] + note))
+        if (plot := forecast_plot(extra.arrays)) is not None:
+            pictures.append(_picture(f"{extra.run}: forecasts and what came", *plot))
         if (plot := anomaly_plot(extra.arrays)) is not None:
             pictures.append(_picture(f"{extra.run}: a series and its anomalies", *plot))
     return pictures

@@ -9,6 +9,7 @@ import numpy as np
 from tsrl.report import markup
 from tsrl.report.cells import method_text, metrics_of, number, words
 from tsrl.report.embedding_map import map_plot
+from tsrl.report.forecast_examples import forecast_plot
 from tsrl.report.plots import anomaly_plot, horizon_plot, loss_plot
 from tsrl.report.schema import METRICS
 from tsrl.report.table import results
@@ -30,7 +31,7 @@ def write_page(
       curve: rows `{"step": 1, "loss": 5.1}`; `loss` is a list with one number a seed where there are several seeds.
       arrays: what there is of: the embeddings `z_train [N, D]`, `z_test [M, D]` and their labels `y_train [N]`,
         `y_test [M]`, numbers into the data set's `classes`, values to regress, or any labels; the series of
-        `plots.anomaly_plot`.
+        `plots.anomaly_plot`; the forecasts of `forecast_examples.forecast_plot`.
 
     Raises:
       ImportError: plotly is not installed.
@@ -41,6 +42,7 @@ def write_page(
     data, drawable = report["dataset"], "z_train" in arrays or "z_test" in arrays
     plots = [
         ("Error against the horizon", "horizon", horizon_plot(report)),
+        ("Forecasts and what came", "forecasts", forecast_plot(arrays)),
         ("A series and its anomalies", "anomaly", anomaly_plot(arrays)),
         ("Training loss", "loss", loss_plot(report["seeds"], curve)),
         ("Map of the embeddings", "map", map_plot(data.get("classes") or [], arrays) if drawable else None),

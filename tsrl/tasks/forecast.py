@@ -69,8 +69,10 @@ def score(config: Config, series: Series, embedder: Embedder, source: Source) ->
     window = look_back(config, series.data.name, series.borders.train)
     if embedder.method.predict is not None:
         found = _own_forecasts(config, series, embedder, window)
-        return Scored(_rows(source, "end_to_end", found), _of_test_windows(series, embedder, window))
+        kept = _of_test_windows(series, embedder, window) | _examples(series, "end_to_end", found)
+        return Scored(_rows(source, "end_to_end", found), kept)
     rows: list[Row] = []
+    examples: dict[str, np.ndarray] = {}
     embeddings: dict[str, np.ndarray] = {}
     given = (series.targets(), series.splits(), horizons(config, series.data))
     if "last_step_ridge" in config.forecast.protocols:
@@ -80,6 +82,7 @@ def score(config: Config, series: Series, embedder: Embedder, source: Source) ->
         embeddings = {"z": z}
         found = last_step_ridge(z, *given, skip=seen - 1, scale=series.scale())
         rows += _rows(source, "last_step_ridge", found)
+        examples |= _examples(series, "last_step_ridge", found)
     if "window_linear" in config.forecast.protocols:
         channels = series.scale().size
 
@@ -93,7 +96,20 @@ def score(config: Config, series: Series, embedder: Embedder, source: Source) ->
             represent = lambda windows: flatten(embedder.encode(windows))  # noqa: E731
             found = window_linear(represent, series.x, *given, window, scale=series.scale())
         rows += _rows(source, "window_linear", found)
-    return Scored(rows, embeddings or _of_test_windows(series, embedder, window))
+        examples |= _examples(series, "window_linear", found)
+    return Scored(rows, (embeddings or _of_test_windows(series, embedder, window)) | examples)
+
+
+def _examples(series: Series, protocol: str, found: list[Forecast]) -> dict[str, np.ndarray]:
+    """What `report.forecast_examples` draws of plain targets: origins and forecasts, in original units."""
+    scaler = series.scaler
+    mean, std = scaler.mean[series.covariates :], scaler.std[series.covariates :]
+    kept = {}
+    for forecast in found:
+        if forecast.examples is not None and not forecast.anchored:
+            kept[f"forecast_origins_{forecast.horizon}"] = forecast.examples.origins
+            kept[f"forecast_{protocol}_{forecast.horizon}"] = forecast.examples.values * std + mean
+    return kept
 
 
 def _own_forecasts(config: Config, series: Series, embedder: Embedder, window: int) -> list[Forecast]:
