@@ -93,11 +93,13 @@ def test_the_commands_for_export_run(tmp_path, monkeypatch):
 def test_the_python_blocks_run(tmp_path):
     """In one process, in the order printed, with a smaller number of steps."""
     blocks = re.findall(r"```python\n(.*?)```", README, re.S)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     assert sum("steps=20" in block for block in blocks) == 2
+    assert len(blocks[0].splitlines()) < 15
     own_data(tmp_path)
     script = tmp_path / "readme.py"
-    script.write_text("\n".join(blocks).replace("steps=20", "steps=2") + "\nassert abs(same - series).max() < 1e-5\n")
+    code = "\n".join(blocks).replace("steps=200", "steps=2").replace("steps=20", "steps=2")
+    script.write_text(code + "\nassert abs(same - series).max() < 1e-5\n")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": ""}
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from tsrl.report.behaviour import behaviour_page
 from tsrl.report.collected import collected
 from tsrl.report.comparison import comparison_tables, score_matrix, write_comparison
+from tsrl.report.embedding_map import map_plot
 from tsrl.report.explorer import explorer_page
 from tsrl.report.page import write_page
 from tsrl.report.published import published_rows
@@ -15,6 +16,7 @@ __all__ = [
     "collected",
     "comparison_tables",
     "explorer_page",
+    "map_plot",
     "published_rows",
     "read_report",
     "results_tables",
