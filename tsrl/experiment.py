@@ -25,6 +25,7 @@ from tsrl.pretraining import prepare, run, untrained
 from tsrl.report.page import write_page
 from tsrl.report.published import published_rows
 from tsrl.report.schema import METRICS, SCHEMA, Row
+from tsrl.run_readme import run_readme
 from tsrl.tasks import TASKS
 from tsrl.tasks.base import Scored, Source, Task, Watcher
 from tsrl.train import hosts
@@ -67,6 +68,9 @@ def experiment(config: Config, command: str = "", reuse: bool = False) -> dict[s
     watchers = task.watchers(config, data, job, workdir) if task.watchers is not None else []
     with open_workdir(workdir, record, config.overwrite) if hosts.first() else nullcontext():
         kept, quiet = (workdir, config.quiet) if hosts.first() else (None, True)
+        if hosts.first():
+            # Before training, so that a run that is killed explains itself too.
+            write_whole(workdir / "README.txt", run_readme(config, task, workdir, command, versions()))
         fitted = run(job, kept, quiet, [watcher.every_epoch for watcher in watchers])
         if fitted.stopped is not None:
             return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}
