@@ -224,3 +224,24 @@ def test_a_model_of_tsrl_bench(capsys):
     import jax
 
     assert found["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(model.params))
+
+
+def test_what_takes_long_says_so(tmp_path, waves, monkeypatch, capsys):
+    from tsrl.terminal import working
+
+    monkeypatch.chdir(tmp_path)
+    # Not a terminal: a line each.
+    flags = ["--dataset", waves, "--workdir", "run", *[flag for flag in SMALL if flag != "--quiet"]]
+    code, _, err = call(capsys, "train", "ts2vec", *flags)
+    assert code == 0
+    assert "training" in err
+    assert err.count("encoding and scoring seed 0: ") == 1
+    judged = ["evaluate", "--embeddings", "run/embeddings.npz", "--classify.protocols", "nearest"]
+    assert call(capsys, *judged)[2].startswith("scoring by classify: ")
+    assert call(capsys, *judged, "--quiet")[2] == ""
+    assert call(capsys, "train", "ts2vec", "--overwrite", "--quiet", *flags)[2] == ""
+    # A terminal: a clock, which goes.
+    monkeypatch.setattr("tsrl.terminal.Console.is_terminal", True)
+    with working("adding up"):
+        pass
+    assert "adding up" in capsys.readouterr().err

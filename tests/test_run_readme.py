@@ -53,7 +53,7 @@ def test_a_run_explains_itself_and_its_commands_work(tmp_path, waves, monkeypatc
     for line in others:
         if "export" in line.split()[1]:
             parse(line, monkeypatch)
-    main(shlex.split(others[0])[1:] + ["--classify.protocols", "nearest"])
+    main([*shlex.split(others[0])[1:], "--classify.protocols", "nearest"])
     main(shlex.split(others[3])[1:])
     embed = shlex.split(others[1].replace("IN", shlex.quote(str(waves))))[1:]
     main([*embed, "--columns", "x_train", "--quiet"])

@@ -28,6 +28,7 @@ from tsrl.report.schema import METRICS, SCHEMA, Row
 from tsrl.run_readme import run_readme
 from tsrl.tasks import TASKS
 from tsrl.tasks.base import Scored, Source, Task, Watcher
+from tsrl.terminal import working
 from tsrl.train import hosts
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.metrics import MetricsFile
@@ -114,15 +115,18 @@ def evaluate(
     started = time.perf_counter()
     name, rows, embedded = config.method.name, [], []
     for seed in config.seed_list():
-        scored = _scored(config, task, data, name, seed, workdir)
+        with working(f"encoding and scoring seed {seed}", config.quiet):
+            scored = _scored(config, task, data, name, seed, workdir)
         rows += scored.rows
         rows += [row for watcher in watchers for row in watcher.rows(Source(name, "method", seed))]
         embedded.append(scored.embeddings)
     trained = time.perf_counter()
     if config.controls and task.protocols:
         for seed in config.seed_list():
-            rows += task.score(config, data, untrained(job, seed), Source("untrained", "untrained", seed)).rows
-        rows += task.controls(config, data)
+            with working(f"encoding and scoring seed {seed} untrained", config.quiet):
+                rows += task.score(config, data, untrained(job, seed), Source("untrained", "untrained", seed)).rows
+        with working("scoring controls", config.quiet):
+            rows += task.controls(config, data)
     own = task.labels(config, data)
     if task.baseline is not None:
         for seed in config.seed_list():

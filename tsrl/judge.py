@@ -20,7 +20,7 @@ from tsrl.report.page import write_page
 from tsrl.report.schema import SCHEMA
 from tsrl.tasks import TASKS
 from tsrl.tasks.base import Source
-from tsrl.terminal import output
+from tsrl.terminal import output, working
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class Embeddings(Evaluation):
       seed: of classifiers and clusterings; of the first of several seeds.
       out: a folder for report.json and report.html; default: none is written.
       json: print the report as JSON.
+      quiet: do not say what is being done.
     """
 
     embeddings: Path
@@ -43,6 +44,7 @@ class Embeddings(Evaluation):
     seed: int = 0
     out: Path | None = None
     json: bool = False
+    quiet: bool = False
 
 
 def main(args: Sequence[str]) -> None:
@@ -54,7 +56,7 @@ def main(args: Sequence[str]) -> None:
     from tsrl.script import show_report
 
     config = tyro.cli(Embeddings, args=list(args), prog="tsrl evaluate")
-    with output(config.json) as write:
+    with output(config.json) as write, working(f"scoring by {config.task}", config.quiet):
         report = judge_embeddings(config, shlex.join(["tsrl", "evaluate", *args]))
         write(report)
     if not config.json:

@@ -2,11 +2,13 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import rich.console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 # A file or pipe has no width to keep to.
 _PIPE_WIDTH = 1000
@@ -46,3 +48,25 @@ def output(as_json: bool) -> Iterator[Callable[[Any], None]]:
 
     with redirect_stdout(sys.stderr):
         yield write
+
+
+@contextmanager
+def working(what: str, quiet: bool = False) -> Iterator[None]:
+    """Says on standard error what takes long: with a clock on a terminal, gone when it is done; else a line at the end.
+
+    Args:
+      what: that is done meanwhile.
+      quiet: say nothing.
+    """
+    console = Console(stderr=True)
+    if quiet:
+        yield
+    elif console.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            progress.add_task(what, total=None)
+            yield
+    else:
+        began = time.perf_counter()
+        yield
+        print(f"{what}: {time.perf_counter() - began:.1f} s", file=sys.stderr)

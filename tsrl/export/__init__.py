@@ -9,7 +9,7 @@ import tyro
 
 from tsrl.export.folder import export_model, load_exported
 from tsrl.export.programs import Function, Platform
-from tsrl.terminal import output
+from tsrl.terminal import output, working
 
 __all__ = ["Export", "export_model", "load_exported", "main"]
 
@@ -37,6 +37,7 @@ class Export:
       licence: of the weights, for the card.
       seed: which of the model's seeds; default: the first.
       step: the model after this many updates; default: the newest.
+      quiet: do not say what is being done.
       json: prints what was written as JSON.
     """
 
@@ -48,6 +49,7 @@ class Export:
     licence: str = "not stated"
     seed: int | None = None
     step: int | None = None
+    quiet: bool = False
     json: bool = False
 
 
@@ -58,7 +60,7 @@ def main(args: Sequence[str]) -> None:
       InputError: wrong input; nothing is written then.
     """
     asked = tyro.cli(Export, args=list(args), prog="tsrl export", description=_DESCRIPTION)
-    with output(asked.json) as write:
+    with output(asked.json) as write, working("compiling programs, comparing them with the model", asked.quiet):
         about = export_model(
             asked.model,
             asked.out,
