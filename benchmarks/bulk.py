@@ -50,9 +50,9 @@ def child(settings: dict[str, Any]) -> None:
     """Runs a job and prints what it took."""
     killed_first()
     from tsrl.bulk import Embed, embed_files
-    from tsrl.script import _share_arenas
+    from tsrl.process import share_arenas
 
-    _share_arenas()
+    share_arenas()
     paths = {name: Path(settings.pop(name)) for name in ("input", "out", "model")}
     start = time.perf_counter()
     found = embed_files(Embed(**paths, quiet=True, **settings))

@@ -9,25 +9,20 @@ Prints medians, with --json writes every repetition with machine and versions.
 """
 
 import importlib.util
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from counts import OPERATIONS
 from rich.console import Console
 from rich.table import Table
 from timing import flags, measure, others_share, timed, write
-from training import series
 
+from tsrl.bench import stepper
 from tsrl.config import Config
-from tsrl.parallel import AXIS
 from tsrl.pretraining import prepare
-from tsrl.train.devices import usable_devices
-from tsrl.train.feed import fits
-from tsrl.train.run import Run
+from tsrl.timing import random_walks
 
 
 class Shape(NamedTuple):
@@ -65,23 +60,6 @@ def config_of(name: str, shape: Shape) -> Config:
     return module.settings(config) if hasattr(module, "settings") else config
 
 
-def stepper(config: Config, x: np.ndarray) -> Callable[[], object]:
-    """A function that makes one update as the training loop does, reading its rows included, and waits for it."""
-    job = prepare(config, x, None)
-    devices = usable_devices(job.batch_size)
-    run = Run(
-        job.method(AXIS), job.data, job.optimizer(), 10**6, job.batch_size, [0], devices, AXIS, {}, 1,
-        fits(job.data, devices),
-    )  # fmt: skip
-    run.start()
-
-    def step() -> object:
-        _, metrics = run.advance(1)
-        return jax.block_until_ready(metrics)
-
-    return step
-
-
 def gemm_speed(repeats: int) -> float:
     """Operations per second of a large product."""
     a = jax.random.normal(jax.random.key(0), (2048, 2048))
@@ -102,8 +80,8 @@ def main() -> None:
     )
     for name in arguments.only:
         shape = SHAPES[name]
-        config = config_of(name, shape)
-        seconds = measure({name: stepper(config, series(shape.steps, shape.rows, shape.channels))}, arguments.repeats)
+        config, x = config_of(name, shape), random_walks(shape.rows, shape.steps, shape.channels)
+        seconds = measure({name: stepper(prepare(config, x, None), at_once=1)}, arguments.repeats)
         operations = OPERATIONS[name](config, shape.steps, shape.channels)
         found = timed(seconds[name], operations=operations, batch_size=config.train.batch_size)
         results[name] = found

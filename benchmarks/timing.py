@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved timing, child processes and their peak of memory, tables, JSON records.
+"""What the benchmarks share: child processes, tables, JSON records; how time is measured is `tsrl.timing`'s.
 
 Imports neither jax nor torch before it needs them: a child process that measures memory imports this too.
 """
@@ -6,46 +6,37 @@ Imports neither jax nor torch before it needs them: a child process that measure
 import argparse
 import importlib.util
 import json
-import math
 import os
-import resource
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-Cases = Mapping[str, Callable[[], object]]
+from tsrl.timing import Cases, cpu_name, measure, others_share, peak_bytes, timed
+
+__all__ = [
+    "HERE",
+    "Cases",
+    "flags",
+    "in_child",
+    "killed_first",
+    "measure",
+    "others_share",
+    "peak_bytes",
+    "peer_available",
+    "show",
+    "timed",
+    "write",
+]
+
 HERE = Path(__file__).parent
 # Share of the cores that other processes may use.
 _QUIET = 0.02
-
-
-def _cpu_seconds() -> tuple[float, float]:
-    """Seconds of processor time since the machine started, and of this process and its finished children."""
-    stat = Path("/proc/stat")
-    if not stat.exists():
-        return math.nan, math.nan
-    user, nice, system, _, _, *interrupts = (int(field) for field in stat.read_text().splitlines()[0].split()[1:9])
-    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK"), sum(os.times()[:4])
-
-
-_STARTED = time.perf_counter(), _cpu_seconds()
-
-
-def others_share() -> float | None:
-    """The share of all cores that other processes used since this one began; None where it cannot be known."""
-    began, (all_before, own_before) = _STARTED
-    all_now, own_now = _cpu_seconds()
-    used = (all_now - all_before) - (own_now - own_before)
-    share = used / (time.perf_counter() - began) / (os.cpu_count() or 1)
-    return None if math.isnan(share) else max(0.0, share)
 
 
 def peer_available() -> bool:
@@ -62,34 +53,6 @@ def flags(doc: str | None, repeats: int) -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--json", type=Path)
     return parser
-
-
-def measure(cases: Cases, repeats: int, warm: int = 1) -> dict[str, list[float]]:
-    """Seconds of each repetition, the cases in turn, so that what else the machine does meets all of them.
-
-    Args:
-      cases: name -> what is timed; arrays of jax in its result are waited for.
-      repeats: timed runs of each case.
-      warm: runs before these, which compile.
-    """
-    import jax
-
-    for case in cases.values():
-        for _ in range(warm):
-            jax.block_until_ready(case())
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(repeats):
-        for name, case in cases.items():
-            start = time.perf_counter()
-            jax.block_until_ready(case())
-            seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def timed(seconds: Sequence[float], **further: Any) -> dict[str, Any]:
-    """A result: all seconds, their median and spread, and what else is known of the case."""
-    spread = {"median": median(seconds), "min": min(seconds), "max": max(seconds)}
-    return {"seconds": list(seconds), **spread, **further}
 
 
 def in_child(script: str, settings: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -116,21 +79,6 @@ def killed_first() -> None:
     score = Path("/proc/self/oom_score_adj")
     if score.exists():
         score.write_text("1000")
-
-
-def peak_bytes() -> int:
-    """The peak of resident memory of this process so far.
-
-    Linux counts into `ru_maxrss` what the process that started this one held at the time, so its own peak is read
-    where there is one to be read.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def show(results: Mapping[str, Mapping[str, Any]], unit: str = "ms") -> None:
@@ -165,13 +113,6 @@ def write(path: Path | None, results: Mapping[str, Any], **further: Any) -> None
     found = versions()
     if importlib.util.find_spec("torch") is not None:
         found["torch"] = version("torch")
-    machine = hardware() | {"cpu": _cpu(), "others_share": others_share()}
+    machine = hardware() | {"cpu": cpu_name(), "others_share": others_share()}
     record = {"command": sys.argv, "results": results, **further, "hardware": machine, "versions": found}
     path.write_text(json.dumps(record, indent=1) + "\n")
-
-
-def _cpu() -> str | None:
-    """The processor's name, where Linux tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), None)

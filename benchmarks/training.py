@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from timing import in_child, killed_first, peak_bytes, timed
 
+from tsrl.timing import random_walks
+
 CHANNELS, WIDTH, FEATURES, DEPTH = 14, 64, 320, 10
 # The last is the peer with the released code's way of leaving out a row's product with itself: a copy without it.
 MODELS = ("ours", "peer", "peer, diagonal cut out")
@@ -27,8 +29,7 @@ def shape(text: str) -> tuple[int, int]:
 
 def series(steps: int, rows: int, channels: int = CHANNELS) -> np.ndarray:
     """Standardised random walks `[rows, steps, channels]`, float32."""
-    x = np.random.default_rng(0).normal(size=(rows, steps, channels)).cumsum(1)
-    return ((x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)).astype(np.float32)
+    return random_walks(rows, steps, channels)
 
 
 def job_of(x: np.ndarray, seeds: int = 1, micro_batch: int = 0) -> Any:

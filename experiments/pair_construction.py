@@ -38,8 +38,8 @@ from tsrl.experiment import hardware, nan_as_null, versions
 from tsrl.files import write_whole
 from tsrl.pairs import RULES, Strength
 from tsrl.pretraining import prepare
+from tsrl.process import exit_codes
 from tsrl.report.schema import SCHEMA
-from tsrl.script import exit_codes
 from tsrl.tasks.classify import Labelled, load_labelled, prepared
 from tsrl.workdir import open_workdir
 

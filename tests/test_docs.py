@@ -76,7 +76,7 @@ def parsed_only(monkeypatch):
         for name in (
             "tsrl.script.suite",
             "tsrl.judge.judge_embeddings",
-            "tsrl.bulk.embed_files",
+            "tsrl.bulk.command.embed_files",
             "tsrl.train.hosts.join",
         ):
             patch.setattr(name, stop)

@@ -314,3 +314,9 @@ def test_help_has_an_example_and_costs_no_import(capsys):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert " export " in done.stdout
+
+
+def test_load_says_what_reads_an_export(tmp_path):
+    (tmp_path / "export.json").write_text("{}")
+    with pytest.raises(InputError, match=r"found an export in .*; tsrl\.export\.load_exported reads it"):
+        tsrl.load(tmp_path)

@@ -127,6 +127,8 @@ class Config(Evaluation):
       workdir: where the run is kept and resumed; default: a folder in runs/ named after method, task, data set, seeds.
       overwrite: start anew in a workdir that holds another run.
       quiet: no progress bar.
+      json: print each report as a line of JSON instead of tables.
+      tensorboard: write the numbers of metrics.jsonl to tensorboard/ as well (extra `tensorboard`).
       distributed: of several processes that train together. No part of what decides the result.
     """
 
@@ -145,6 +147,8 @@ class Config(Evaluation):
     workdir: Path | None = None
     overwrite: bool = False
     quiet: bool = False
+    json: bool = False
+    tensorboard: bool = False
     distributed: Distributed = dataclasses.field(default_factory=Distributed)
 
     def seed_list(self) -> list[int]:

@@ -1,14 +1,11 @@
 """`tsrl datasets`: all data sets by name, one of them described and drawn, one of them prepared."""
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table as RichTable
@@ -27,11 +24,11 @@ from tsrl.data.regression import RegressionSet, load_regression
 from tsrl.data.store import is_store, open_store, store_sample, write_store
 from tsrl.data.tables.settings import Table, check_unused
 from tsrl.describe import described
-from tsrl.errors import InputError
+from tsrl.errors import InputError, nearest
 from tsrl.report.dataset_page import write_dataset_page
+from tsrl.terminal import Console, output, wide_console
 
 _STATES = {"here": "here", "download": "downloads", "by hand": "by hand", "damaged": "damaged"}
-_PIPE_WIDTH = 1000
 # Narrower terminals get neither the sources nor the licences, which `show` tells.
 _WIDE = 140
 
@@ -63,6 +60,7 @@ class Show:
       data_dir: folder of your own files; default: the environment variable TSRL_DATA_DIR.
       table: how a table's columns are read.
       out: the HTML file; default: NAME.html in runs/datasets.
+      json: print what the set is as JSON; messages go to standard error.
     """
 
     name: tyro.conf.Positional[str]
@@ -70,6 +68,7 @@ class Show:
     data_dir: Path | None = None
     table: Table = field(default_factory=Table)
     out: Path | None = None
+    json: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +78,12 @@ class Build:
     Attributes:
       name: of the set.
       data_dir: folder of files that are taken instead of a download.
+      json: print where it is as JSON.
     """
 
     name: tyro.conf.Positional[str]
     data_dir: Path | None = None
+    json: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,7 @@ class Synthesize:
       channels: of each.
       seed: row i is a function of the seed and i alone.
       kinds: parts that a series may have; default: all but missing steps.
+      json: print what was written as JSON.
     """
 
     folder: tyro.conf.Positional[Path]
@@ -104,38 +106,43 @@ class Synthesize:
     channels: int = 1
     seed: int = 0
     kinds: tuple[str, ...] = ()
+    json: bool = False
 
 
 def main(args: Sequence[str]) -> None:
     """`tsrl datasets [list | show NAME | build NAME | synthesize FOLDER]`; `--help` after each lists its flags.
 
     Raises:
-      InputError: an unknown name or a file that is wrong.
+      InputError: an unknown command or name, or a file that is wrong.
     """
-    commands: dict[str, tuple[Any, Callable[[Any], None]]] = {
+    commands: dict[str, tuple[Any, Callable[[Any], Any]]] = {
         "list": (List, list_sets),
         "show": (Show, show_set),
         "build": (Build, build_set),
         "synthesize": (Synthesize, synthesize),
     }
     name, rest = (args[0], args[1:]) if args and args[0] in commands else ("list", args)
+    if rest is args and args and not args[0].startswith("-"):
+        raise InputError(f"command: found {args[0]!r} after datasets; {nearest(args[0], commands)}")
     settings, command = commands[name]
-    command(tyro.cli(settings, args=list(rest), prog=f"tsrl datasets {name}"))
+    asked: Any = tyro.cli(settings, args=list(rest), prog=f"tsrl datasets {name}")
+    with output(asked.json) as write:
+        found = command(asked)
+        for one in found if isinstance(found, list) else [found]:
+            write(one)
 
 
-def list_sets(asked: List) -> None:
-    """Prints the table of all sets."""
+def list_sets(asked: List) -> list[dict[str, Any]]:
+    """Prints the table of all sets, and returns its rows."""
     entries = [
         one
         for one in catalogue(asked.data_dir)
         if asked.task in ("", one.task) and (one.state == "here" or not asked.here)
     ]
+    rows = [one._asdict() for one in entries]
     if asked.json:
-        for one in entries:
-            print(json.dumps(one._asdict()))
-        return
-    # A file or pipe has no width to keep to.
-    console = Console() if sys.stdout.isatty() else Console(width=_PIPE_WIDTH)
+        return rows
+    console = wide_console()
     wide = console.width >= _WIDE
     table = RichTable(box=None, pad_edge=False)
     for name in ("name", "task", "shape", "classes"):
@@ -154,10 +161,11 @@ def list_sets(asked: List) -> None:
         "checksum is known before the first download, whose own is kept. `tsrl datasets show NAME` describes one.",
         highlight=False,
     )
+    return rows
 
 
-def show_set(asked: Show) -> None:
-    """Writes a page with a set's channels in numbers and some series drawn, and prints what the set is."""
+def show_set(asked: Show) -> dict[str, Any]:
+    """Writes a page with a set's channels in numbers and some series drawn, prints what the set is, and returns it."""
     data = _read(asked)
     spec = SPECS.get(data.name)
     names: Sequence[str] = ()
@@ -191,6 +199,8 @@ def show_set(asked: Show) -> None:
     for line in notes:
         console.print(line, markup=False, highlight=False)
     console.print(f"page: {written}", highlight=False, markup=False, soft_wrap=True)
+    held = {"name": data.name, "about": about, "channels": found.channels, "counts": found.counts}
+    return held | {"notes": list(notes), "page": str(out) if out.exists() else None}
 
 
 def _read(asked: Show) -> Dataset | ForecastSet | RegressionSet | AnomalySet:
@@ -228,8 +238,8 @@ def _of_store(path: Path) -> Dataset:
     return Dataset(path.stem, about, store.take(rows), rows={"id_train": rows})
 
 
-def build_set(asked: Build) -> None:
-    """Downloads and prepares a set, and says what its files were held to."""
+def build_set(asked: Build) -> dict[str, Any]:
+    """Downloads and prepares a set, says what its files were held to, and returns it."""
     console, folder = Console(), data_folder(asked.data_dir)
     if asked.name in SPECS:
         with progress(asked.name) as shown:
@@ -237,13 +247,15 @@ def build_set(asked: Build) -> None:
         for name, (sha256, state) in made.files.items():
             console.print(f"{name}: sha256 {sha256}, {state}", highlight=False, soft_wrap=True)
         console.print(f"{asked.name}: prepared in {made.folder}", highlight=False, soft_wrap=True)
-        return
+        files = {name: {"sha256": sha256, "state": state} for name, (sha256, state) in made.files.items()}
+        return {"name": asked.name, "folder": str(made.folder), "files": files}
     found = archive_set(asked.name, folder)
     console.print(f"{asked.name}: {len(found.x_train)} series to train on, from the {found.source}", highlight=False)
+    return {"name": asked.name, "n_train": len(found.x_train), "source": found.source}
 
 
-def synthesize(asked: Synthesize) -> None:
-    """Writes a store of synthetic series, whole or not at all."""
+def synthesize(asked: Synthesize) -> dict[str, Any]:
+    """Writes a store of synthetic series, whole or not at all, and returns what it holds."""
     # scipy, which takes a while to import, comes with it.
     from tsrl.data.synthetic import synthetic
 
@@ -258,3 +270,4 @@ def synthesize(asked: Synthesize) -> None:
     )
     write_store(asked.folder, batches)
     print(f"{asked.count} series of {asked.length} steps and {asked.channels} channels: {asked.folder}")
+    return {"folder": str(asked.folder), "count": asked.count, "length": asked.length, "channels": asked.channels}

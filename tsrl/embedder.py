@@ -242,6 +242,8 @@ def load(folder: Path | str, seed: int | None = None, step: int | None = None) -
     Raises:
       InputError: no model there, a damaged one, or a seed it does not hold.
     """
+    if (Path(folder) / "export.json").is_file():
+        raise InputError(f"folder: found an export in {folder}, want a saved model; tsrl.export.load_exported reads it")
     record = read_config(Path(folder))
     if "events" in record:
         raise InputError(

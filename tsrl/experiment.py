@@ -25,8 +25,10 @@ from tsrl.pretraining import prepare, run, untrained
 from tsrl.report.page import write_page
 from tsrl.report.published import published_rows
 from tsrl.report.schema import METRICS, SCHEMA, Row
+from tsrl.run_readme import run_readme
 from tsrl.tasks import TASKS
 from tsrl.tasks.base import Scored, Source, Task, Watcher
+from tsrl.terminal import working
 from tsrl.train import hosts
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.metrics import MetricsFile
@@ -67,6 +69,9 @@ def experiment(config: Config, command: str = "", reuse: bool = False) -> dict[s
     watchers = task.watchers(config, data, job, workdir) if task.watchers is not None else []
     with open_workdir(workdir, record, config.overwrite) if hosts.first() else nullcontext():
         kept, quiet = (workdir, config.quiet) if hosts.first() else (None, True)
+        if hosts.first():
+            # Before training, so that a run that is killed explains itself too.
+            write_whole(workdir / "README.txt", run_readme(config, task, workdir, command, versions()))
         fitted = run(job, kept, quiet, [watcher.every_epoch for watcher in watchers])
         if fitted.stopped is not None:
             return {"stopped": fitted.stopped, "step": int(fitted.state.step[0])}
@@ -110,15 +115,18 @@ def evaluate(
     started = time.perf_counter()
     name, rows, embedded = config.method.name, [], []
     for seed in config.seed_list():
-        scored = _scored(config, task, data, name, seed, workdir)
+        with working(f"encoding and scoring seed {seed}", config.quiet):
+            scored = _scored(config, task, data, name, seed, workdir)
         rows += scored.rows
         rows += [row for watcher in watchers for row in watcher.rows(Source(name, "method", seed))]
         embedded.append(scored.embeddings)
     trained = time.perf_counter()
     if config.controls and task.protocols:
         for seed in config.seed_list():
-            rows += task.score(config, data, untrained(job, seed), Source("untrained", "untrained", seed)).rows
-        rows += task.controls(config, data)
+            with working(f"encoding and scoring seed {seed} untrained", config.quiet):
+                rows += task.score(config, data, untrained(job, seed), Source("untrained", "untrained", seed)).rows
+        with working("scoring controls", config.quiet):
+            rows += task.controls(config, data)
     own = task.labels(config, data)
     if task.baseline is not None:
         for seed in config.seed_list():

@@ -21,12 +21,6 @@ from tsrl.train.metrics import MetricsFile
 
 _DESCRIPTION = """One page about the results of many runs: a table to choose from and sort, bars, average ranks, curves.
 
-  tsrl report runs --html results.html
-
-  tsrl report runs/ts2vec-ECG200-seed0 experiments/results/tloss-ECG200.json --html results.html
-
-  tsrl report runs --json
-
 RUNS are report.json files, folders of runs, and folders that are searched: for *.json in them and report.json below.
 Other kinds of JSON are passed over, with a note; a file that cannot be read is named in a warning. The page needs no
 network; it has plotly's script in it, 4.8 MB. Numbers published for the same data sets stand beside the runs'.

@@ -1,12 +1,15 @@
 """`tsrl evaluate`: the protocols on embeddings that came from elsewhere."""
 
 import json
+import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tyro
 
 from tsrl.config import Evaluation, evaluation_json
 from tsrl.data.npz import npz_source, readable
@@ -17,6 +20,7 @@ from tsrl.report.page import write_page
 from tsrl.report.schema import SCHEMA
 from tsrl.tasks import TASKS
 from tsrl.tasks.base import Source
+from tsrl.terminal import output, working
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +35,32 @@ class Embeddings(Evaluation):
       name: shown in the table.
       seed: of classifiers and clusterings; of the first of several seeds.
       out: a folder for report.json and report.html; default: none is written.
+      json: print the report as JSON.
+      quiet: do not say what is being done.
     """
 
     embeddings: Path
     name: str = "embeddings"
     seed: int = 0
     out: Path | None = None
+    json: bool = False
+    quiet: bool = False
+
+
+def main(args: Sequence[str]) -> None:
+    """`tsrl evaluate`; `--help` lists its flags.
+
+    Raises:
+      InputError: wrong input.
+    """
+    from tsrl.script import show_report
+
+    config = tyro.cli(Embeddings, args=list(args), prog="tsrl evaluate")
+    with output(config.json) as write, working(f"scoring by {config.task}", config.quiet):
+        report = judge_embeddings(config, shlex.join(["tsrl", "evaluate", *args]))
+        write(report)
+    if not config.json:
+        show_report(report)
 
 
 def judge_embeddings(config: Embeddings, command: str = "") -> dict[str, Any]:

@@ -30,6 +30,7 @@ from tsrl.train.metrics import MetricsFile
 from tsrl.train.progress import progress_bar
 from tsrl.train.run import enable_compilation_cache, programs, trace
 from tsrl.train.state import State
+from tsrl.train.tensorboard import EventFiles, check_tensorboard
 from tsrl.types import Batch
 
 
@@ -43,6 +44,8 @@ def check_config(config: Config) -> None:
     for name, number, least in (("seed", config.seed, 0), ("seeds", config.seeds, 1)):
         if not isinstance(number, Integral) or number < least:
             raise InputError(f"{name}: found {number!r}, want a whole number from {least} up")
+    if config.tensorboard:
+        check_tensorboard()
     if config.seed + config.seeds > 2**32:
         raise InputError(f"seed: found {config.seed}, want all seeds below {2**32}")
     if not isinstance(config.encoder, nn.Module):
@@ -140,6 +143,9 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True, every_epoch: 
     every = job.config.selection == "paper" or job.method(None).predict is not None
     keep = None if every else 2
     checkpoints = None if workdir is None else Checkpoints(workdir / "checkpoints", keep)
+    events = None
+    if workdir is not None and job.config.tensorboard:
+        events = EventFiles(workdir / "tensorboard", job.config.seed_list())
     try:
         with progress_bar(job.steps, quiet) as report:
             return fit(
@@ -153,13 +159,15 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True, every_epoch: 
                 axis_name=AXIS,
                 checkpoints=checkpoints,
                 checkpoint_every=job.checkpoint_every,
-                metrics_file=None if workdir is None else MetricsFile(workdir / "metrics.jsonl"),
+                metrics_file=None if workdir is None else MetricsFile(workdir / "metrics.jsonl", events),
                 meta=model_meta(job.channels, job.length, job.scaler),
                 report=report,
                 monitor=training_monitor(job.method(None), sample),
                 every_epoch=every_epoch,
             )
     finally:
+        if events is not None:
+            events.close()
         if checkpoints is not None:
             checkpoints.close()
 

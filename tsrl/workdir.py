@@ -80,10 +80,10 @@ def _check(workdir: Path, record: dict[str, Any], overwrite: bool) -> None:
 
 def _clear(workdir: Path) -> None:
     """Removes what a run writes; other files in the folder are the user's."""
-    for name in ("checkpoints", "probe"):
+    for name in ("checkpoints", "probe", "tensorboard"):
         if (workdir / name).exists():
             shutil.rmtree(workdir / name)
-    for name in ("metrics.jsonl", "embeddings.npz", "report.json", "report.html"):
+    for name in ("README.txt", "metrics.jsonl", "embeddings.npz", "report.json", "report.html"):
         (workdir / name).unlink(missing_ok=True)
 
 

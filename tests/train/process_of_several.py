@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 from tsrl.parallel import AXIS
-from tsrl.script import exit_codes
+from tsrl.process import exit_codes
 from tsrl.train import hosts
 from tsrl.train.checkpoints import Checkpoints
 from tsrl.train.devices import usable_devices

@@ -44,6 +44,7 @@ class Embed:
       engine: this process, or Ray Data on a cluster that reads and writes the same folders (extra `ray`).
       workers: of Ray: processes with a model each.
       quiet: no progress bar.
+      json: print what was done as JSON.
     """
 
     input: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="IN")]]
@@ -60,6 +61,7 @@ class Embed:
     engine: Literal["local", "ray"] = "local"
     workers: int = 1
     quiet: bool = False
+    json: bool = False
 
 
 class Job:

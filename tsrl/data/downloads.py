@@ -94,16 +94,23 @@ def is_downloaded(name: str) -> bool:
 
 @contextmanager
 def progress(what: str) -> Iterator[Progress]:
-    """A progress bar on standard error, shown as soon as something arrives; it stands still in a file."""
+    """A progress bar on standard error, shown as soon as something arrives; a line where that is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    console, told = Console(stderr=True), False
+    bars = Bars(*columns, console=console, transient=True)
     task = bars.add_task(f"downloading {what}", total=None)
 
     def show(done: int, total: int | None) -> None:
+        nonlocal told
+        if not console.is_terminal:
+            if not told:
+                console.print(f"downloading {what}", markup=False, highlight=False)
+            told = True
+            return
         bars.start()
         bars.update(task, completed=done, total=total)
 

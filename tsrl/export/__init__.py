@@ -1,6 +1,5 @@
 """`tsrl export`: a model as files that others can run and read without this library: programs, weights, a card."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,11 @@ import tyro
 
 from tsrl.export.folder import export_model, load_exported
 from tsrl.export.programs import Function, Platform
+from tsrl.terminal import output, working
 
 __all__ = ["Export", "export_model", "load_exported", "main"]
 
 _DESCRIPTION = """Writes a trained model of series as files that others can run and read without tsrl.
-
-  tsrl export runs/ts2vec-BasicMotions-seed0 exported --licence CC-BY-4.0
-
-  tsrl export my-model exported --length 100 --functions embed --platforms cpu
 
 OUT gets embed.stablehlo and encode.stablehlo, programs of raw series (NaN = missing) for `jax.export.deserialize`; the
 weights by path in weights.safetensors, and config.json, which `tsrl.export.load_exported` reads; README.md, the model
@@ -41,6 +37,7 @@ class Export:
       licence: of the weights, for the card.
       seed: which of the model's seeds; default: the first.
       step: the model after this many updates; default: the newest.
+      quiet: do not say what is being done.
       json: prints what was written as JSON.
     """
 
@@ -52,6 +49,7 @@ class Export:
     licence: str = "not stated"
     seed: int | None = None
     step: int | None = None
+    quiet: bool = False
     json: bool = False
 
 
@@ -62,18 +60,19 @@ def main(args: Sequence[str]) -> None:
       InputError: wrong input; nothing is written then.
     """
     asked = tyro.cli(Export, args=list(args), prog="tsrl export", description=_DESCRIPTION)
-    about = export_model(
-        asked.model,
-        asked.out,
-        functions=asked.functions,
-        length=asked.length,
-        platforms=asked.platforms,
-        licence=asked.licence,
-        seed=asked.seed,
-        step=asked.step,
-    )
+    with output(asked.json) as write, working("compiling programs, comparing them with the model", asked.quiet):
+        about = export_model(
+            asked.model,
+            asked.out,
+            functions=asked.functions,
+            length=asked.length,
+            platforms=asked.platforms,
+            licence=asked.licence,
+            seed=asked.seed,
+            step=asked.step,
+        )
+        write({"out": str(asked.out), **about})
     if asked.json:
-        print(json.dumps({"out": str(asked.out), **about}))
         return
     print(f"{asked.out}: {about['method']['name']}, {about['parameters']:,} parameters, {', '.join(about['files'])}")
     for name, told in about["functions"].items():

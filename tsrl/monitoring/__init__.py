@@ -5,22 +5,14 @@ from typing import Annotated, Any
 
 import tyro
 
+from tsrl.errors import InputError, nearest
 from tsrl.monitoring.asked import Demo, Fit, Report, Score, Update
 from tsrl.monitoring.commands import demo, fit, report, score, update
+from tsrl.terminal import output
 
 __all__ = ["Demo", "Fit", "Report", "Score", "Update", "demo", "fit", "main", "report", "score", "update"]
 
 _DESCRIPTION = """Learns what is regular from a log of users' actions, and finds, explains and draws what is not.
-
-  tsrl monitor demo --out demo
-
-  tsrl monitor fit demo/log.csv --out monitor --categorical device --numeric amount --until 2026-03-30
-
-  tsrl monitor score demo/log.csv --monitor monitor --since 2026-03-30 --out scores.csv
-
-  tsrl monitor report demo/log.csv --monitor monitor --since 2026-03-30 --out page.html
-
-  tsrl monitor update demo/log.csv --monitor monitor --since 2026-03-30 --out monitor-2
 
 A log has a row for each event: .csv, .csv.gz, .parquet or .jsonl. Files and folders are whole or absent.
 
@@ -34,7 +26,10 @@ def main(args: Sequence[str]) -> None:
     Raises:
       InputError: wrong input; nothing is written then.
     """
-    commands: dict[Any, Callable[[Any], None]] = {
+    names = ("fit", "score", "report", "update", "demo")
+    if args and not args[0].startswith("-") and args[0] not in names:
+        raise InputError(f"command: found {args[0]!r} after monitor; {nearest(args[0], names)}")
+    commands: dict[Any, Callable[[Any], Any]] = {
         Fit: fit,
         Score: score,
         Report: report,
@@ -51,4 +46,5 @@ def main(args: Sequence[str]) -> None:
         prog="tsrl monitor",
         description=_DESCRIPTION,
     )
-    commands[type(asked)](asked)
+    with output(asked.json) as write:
+        write(commands[type(asked)](asked))

@@ -38,6 +38,7 @@ class Fit:
       steps: updates of the model; default 200 for up to 100,000 events, else 600.
       length: events that the model sees at a time.
       quiet: no progress bar.
+      json: print the summary as JSON; messages go to standard error.
     """
 
     log: Log
@@ -62,6 +63,7 @@ class Fit:
     steps: int | None = None
     length: int = 128
     quiet: bool = False
+    json: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ class Score:
       rate: share of regular units that may be alarms.
       fdr: alarms of which a share `rate` may be regular instead (Benjamini and Hochberg).
       duplicates: what is done with events that equal one before in every column.
+      json: print the summary as JSON; messages go to standard error.
     """
 
     log: Log
@@ -85,6 +88,7 @@ class Score:
     rate: float = 0.01
     fdr: bool = False
     duplicates: Duplicates = "keep"
+    json: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +105,7 @@ class Report:
       most_alarms: so many are listed and explained.
       seed: which regular units are drawn where there are many.
       duplicates: see `score`.
+      json: print the summary as JSON; messages go to standard error.
     """
 
     log: Log
@@ -112,6 +117,7 @@ class Report:
     most_alarms: int = 200
     seed: int = 0
     duplicates: Duplicates = "keep"
+    json: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +131,7 @@ class Update:
       since: see `score`; units that the monitor knows already are not to be given again.
       rate: units that are alarms at this rate are left out.
       duplicates: see `score`.
+      json: print the summary as JSON; messages go to standard error.
     """
 
     log: Log
@@ -133,6 +140,7 @@ class Update:
     since: str | None = None
     rate: float = 0.01
     duplicates: Duplicates = "keep"
+    json: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +155,7 @@ class Demo:
       misbehaving: share of users who do afterwards: takeover, drift, burst, rare_sequence.
       population_drift: share of everyone's steps that follow new habits at the end, growing from 0.
       seed: of all draws.
+      json: print the summary as JSON; messages go to standard error.
     """
 
     out: Path
@@ -156,3 +165,4 @@ class Demo:
     misbehaving: float = 0.2
     population_drift: float = 0.0
     seed: int = 0
+    json: bool = False

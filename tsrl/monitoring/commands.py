@@ -1,4 +1,7 @@
-"""The commands of `tsrl monitor`: each checks, computes, and then writes its output, whole or not at all."""
+"""The commands of `tsrl monitor`: each checks, computes, and then writes its output, whole or not at all.
+
+Each prints sentences about it and returns the same as JSON values.
+"""
 
 from importlib.metadata import version
 from typing import Any
@@ -28,7 +31,7 @@ from tsrl.monitoring.files import (
 from tsrl.report import behaviour_page
 
 
-def fit(asked: Fit) -> None:
+def fit(asked: Fit) -> dict[str, Any]:
     """Fits a monitor and saves it with the meaning of the columns."""
     check_folder(asked.out)
     columns = EventColumns(
@@ -62,9 +65,17 @@ def fit(asked: Fit) -> None:
     print(f"{asked.out}: {log.events:,} events of {len(log):,} users")
     print(f"{len(monitor.labels):,} units to learn from, {calibrating:,} that calibrate")
     print(f"the smallest p-value is {1 / (count + 1):.2g}: alarms are possible at rates from there on")
+    return {
+        "out": str(asked.out),
+        "events": log.events,
+        "users": len(log),
+        "units": len(monitor.labels),
+        "calibrating": calibrating,
+        "smallest_p_value": 1 / (count + 1),
+    }
 
 
-def score(asked: Score) -> None:
+def score(asked: Score) -> dict[str, Any]:
     """Writes a row for each unit, and prints how many alarms there are and how many were to be expected."""
     ending = check_file(asked.out, (".csv", ".parquet", ".jsonl"))
     check_rate(asked.rate)
@@ -83,16 +94,19 @@ def score(asked: Score) -> None:
     units, calibrated = len(raised), len(monitor.calibration)
     users = len(np.unique(scores.units.user))
     print(f"{asked.out}: {units:,} units of {users:,} users, {int(raised.sum()):,} alarms")
+    told = {"out": str(asked.out), "units": units, "users": users, "alarms": int(raised.sum()), "rate": asked.rate}
+    told |= {"fdr": asked.fdr, "smallest_p_value": 1 / (calibrated + 1)}
     if asked.fdr:
         print(f"of these alarms a share of at most {asked.rate:g} is expected to be regular")
-        return
+        return told
     low, high = (share * units for share in alarm_interval(calibrated, units, asked.rate))
     print(f"{asked.rate * units:.3g} alarms are expected if all are regular, {low:.0f} to {high:.0f} at 99 %")
     if asked.rate * (calibrated + 1) < 1:
         print(f"no unit can be an alarm: the smallest p-value of {calibrated:,} units is {1 / (calibrated + 1):.2g}")
+    return told | {"expected": asked.rate * units, "expected_99": [float(low), float(high)]}
 
 
-def report(asked: Report) -> None:
+def report(asked: Report) -> dict[str, Any]:
     """Writes the page."""
     check_file(asked.out, (".html",))
     check_rate(asked.rate)
@@ -104,10 +118,12 @@ def report(asked: Report) -> None:
     )
     write_whole(asked.out, behaviour_page(record))
     raised = int(scores.alarms(asked.rate).sum())
-    print(f"{asked.out}: {len(scores.p_value):,} units, {raised:,} alarms, {len(record['alarms']):,} explained")
+    explained = len(record["alarms"])
+    print(f"{asked.out}: {len(scores.p_value):,} units, {raised:,} alarms, {explained:,} explained")
+    return {"out": str(asked.out), "units": len(scores.p_value), "alarms": raised, "explained": explained}
 
 
-def update(asked: Update) -> None:
+def update(asked: Update) -> dict[str, Any]:
     """Saves a monitor that knows later units too."""
     check_folder(asked.out)
     check_rate(asked.rate)
@@ -119,10 +135,13 @@ def update(asked: Update) -> None:
         save(later, fresh, columns)
     added = len(later.labels) - len(monitor.labels)
     print(f"{asked.out}: {added:,} units added, {units - added:,} alarms left out")
-    print(f"{len(later.users):,} users known, {len(later.users) - len(monitor.users):,} of them new")
+    fresh_users = len(later.users) - len(monitor.users)
+    print(f"{len(later.users):,} users known, {fresh_users:,} of them new")
+    told = {"out": str(asked.out), "added": added, "left_out": units - added}
+    return told | {"users": len(later.users), "new_users": fresh_users}
 
 
-def demo(asked: Demo) -> None:
+def demo(asked: Demo) -> dict[str, Any]:
     """Writes a made-up log and the truth about it."""
     check_folder(asked.out)
     base = user_base(
@@ -154,3 +173,5 @@ def demo(asked: Demo) -> None:
     clean = np.datetime64("2026-01-05") + np.timedelta64(asked.clean_weeks, "W")
     print(f"{asked.out}: {log.events:,} events of {len(log):,} users, {len(base.incidents):,} of whom misbehave")
     print(f"regular until {clean}, which is what --until and --since of the next commands want")
+    told = {"out": str(asked.out), "events": log.events, "users": len(log), "misbehaving": len(base.incidents)}
+    return told | {"regular_until": str(clean)}

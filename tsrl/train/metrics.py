@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tsrl.files import write_whole
+from tsrl.train.tensorboard import EventFiles
 
 log = logging.getLogger("tsrl")
 
@@ -18,10 +19,11 @@ class MetricsFile:
 
     Args:
       path: the file; made at the first write.
+      events: what is given the same rows, or None.
     """
 
-    def __init__(self, path: Path | str):
-        self.path = Path(path)
+    def __init__(self, path: Path | str, events: EventFiles | None = None):
+        self.path, self._events = Path(path), events
         self._held: list[dict[str, Any]] = []
 
     def append(self, rows: list[dict[str, Any]], last: bool = False) -> None:
@@ -36,6 +38,8 @@ class MetricsFile:
         Raises:
           OSError: the last rows cannot be written.
         """
+        if self._events is not None:
+            self._events.append(rows)
         before, self._held = self._held, [*self._held, *rows]
         size = self.path.stat().st_size if self.path.exists() else 0
         try:
@@ -66,6 +70,8 @@ class MetricsFile:
         """Drops the rows after `step`, which a resumed run will write again; the file is replaced in one move."""
         kept = [row for row in self.read() if row["step"] <= step]
         write_whole(self.path, "".join(_line(row) for row in kept))
+        if self._events is not None:
+            self._events.begin(kept)
 
 
 def _line(row: dict[str, Any]) -> str:
