@@ -52,7 +52,7 @@ def test_a_run_leaves_a_whole_report(finished):
     config, report = finished
     workdir = config.workdir
     assert files(workdir) == sorted(
-        ["checkpoints", "config.json", "embeddings.npz", "metrics.jsonl", "report.html", "report.json"]
+        ["README.txt", "checkpoints", "config.json", "embeddings.npz", "metrics.jsonl", "report.html", "report.json"]
     )
     saved = json.loads((workdir / "report.json").read_text())
     assert saved == {name: value for name, value in report.items() if name != "workdir"}
