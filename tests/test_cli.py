@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -124,8 +125,6 @@ def test_an_unknown_flag_is_exit_code_2(name, capsys):
 
 
 def test_ctrl_c_and_sigterm_have_one_code_each_for_every_command(monkeypatch, capsys):
-    import signal
-
     for name, command in COMMANDS.items():
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, command.terminated)):
 
@@ -138,6 +137,18 @@ def test_ctrl_c_and_sigterm_have_one_code_each_for_every_command(monkeypatch, ca
             found, _, err = call(capsys, name)
             assert (found, err) == (code, f"stopped; {command.resumes}\n")
             assert code in EXIT_CODES
+
+
+def test_a_comparison_that_is_stopped_is_not_done(capsys, monkeypatch):
+    """It saves nothing, so that SIGTERM is no success."""
+
+    def stopped(args, prog):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("tsrl.scripts.runpy.run_path", lambda path, run_name: {"main": stopped})
+    code, _, err = call(capsys, "train", "behaviour")
+    assert code == 143
+    assert err == "stopped; what was not finished is lost, the same command makes it anew\n"
 
 
 @pytest.mark.parametrize("args", [["datasets"], ["methods"], ["--help"], ["train", "--help"], ["datasets", "--json"]])

@@ -168,14 +168,22 @@ def _scored(config: Config, task: Task, data: Any, name: str, seed: int, workdir
     scored = task.score(config, data, model, source)
     if config.selection == "validation" and model.method.predict is None:
         return scored
-    optimistic, rows, embeddings = config.selection == "paper", [], {}
     *earlier, last = Checkpoints(workdir / "checkpoints", read_only=True).steps()
+    optimistic = config.selection == "paper"
+    rows, forecasts = [], {}
     for step in (last, *earlier):
         found = scored if step == last else task.score(config, data, load_model(workdir, seed, step), source)
         rows += [_at(row, step, optimistic) for row in found.rows]
-        embeddings[step] = found.embeddings
+        forecasts[step] = {name: z for name, z in found.embeddings.items() if name.startswith("forecast_")}
     best = _best(rows, optimistic)
-    return Scored(best, embeddings[best[0]["chosen"]["checkpoint"]])
+    # Representations are those of the last checkpoint; a forecast belongs to the one that was chosen for its row.
+    chosen = {
+        name: forecasts[row["chosen"]["checkpoint"]][name]
+        for row in best
+        if not row["cell"].get("anchored")
+        and (name := f"forecast_{row['protocol']}_{row['cell'].get('horizon')}") in forecasts[last]
+    }
+    return Scored(best, scored.embeddings | chosen)
 
 
 def _at(row: Row, step: int, optimistic: bool) -> Row:

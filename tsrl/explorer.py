@@ -28,7 +28,7 @@ network; it has plotly's script in it, 4.8 MB. Numbers published for the same da
 Exit codes: 0 done; 2 wrong input or no report found, nothing written."""
 # Arrays of a run that a page draws; others are not read.
 _DRAWN = ("z_train", "z_test", "y_train", "y_test", "anomaly_values", "anomaly_labels", "anomaly_detected",
-          "anomaly_score", "anomaly_name", "x", "borders")  # fmt: skip
+          "anomaly_score", "anomaly_name", "x")  # fmt: skip
 # Folders of a run that hold no report.
 _PASSED = ("checkpoints", "model")
 _NAMED = 3
@@ -203,5 +203,5 @@ def _arrays(file: Path, seeds: Sequence[int]) -> dict[str, np.ndarray]:
     usable = all(z.ndim == 2 and np.isfinite(z).all() for z in embeddings)
     if not usable:
         print(f"warning: {file} has embeddings that are no finite [N, D] and is not drawn", file=sys.stderr)
-    drawable = embeddings or "anomaly_values" in arrays or "x" in arrays
+    drawable = embeddings or "anomaly_values" in arrays or any(name.startswith("forecast_") for name in arrays)
     return arrays if usable and drawable else {}

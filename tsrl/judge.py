@@ -1,6 +1,7 @@
 """`tsrl evaluate`: the protocols on embeddings that came from elsewhere."""
 
 import json
+import logging
 import shlex
 import time
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from tsrl.report.schema import SCHEMA
 from tsrl.tasks import TASKS
 from tsrl.tasks.base import Source
 from tsrl.terminal import output, working
+
+log = logging.getLogger("tsrl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +118,10 @@ def judge_embeddings(config: Embeddings, command: str = "") -> dict[str, Any]:
     if config.out is not None:
         config.out.mkdir(parents=True, exist_ok=True)
         write_whole(config.out / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
-        write_page(config.out / "report.html", report, [], seeds[0])
+        try:
+            write_page(config.out / "report.html", report, [], seeds[0])
+        except ImportError as error:
+            log.warning("report.html is not written: %s", error)
     return report
 
 

@@ -23,7 +23,7 @@ from tsrl.methods import ENCODER_OF, METHODS
 from tsrl.scripts import experiment_scripts
 from tsrl.terminal import Console, output, wide_console
 
-_PAPER = re.compile(r"References: (.+?) \((\d{4})\), (.+?), arXiv (\d{4}\.\d{5})")
+_PAPER = re.compile(r"References?: (.+?) \((\d{4})\), (.+?), arXiv (\d{4}\.\d{5})")
 _EXTRA = re.compile(r"extra `(\w+)`")
 
 
@@ -84,8 +84,8 @@ def list_methods(asked: List) -> list[dict[str, Any]]:
     table.add_column("paper", overflow="fold")
     for one in found:
         labels = "supervised" if one["supervised"] else "none"
-        paper = f"{one['paper']['title']} ({one['paper']['year']})"
-        columns = (one["name"], one["paper"]["arxiv"], one["encoder"], labels, one["script"]["task"] or "")
+        paper = f"{one['paper']['title']} ({one['paper']['year']})" if one["paper"]["title"] else ""
+        columns = (one["name"], one["paper"]["arxiv"] or "", one["encoder"], labels, one["script"]["task"] or "")
         table.add_row(*map(escape, (*columns, ", ".join(one["extras"]), paper)))
     console.print(table)
     console.print(
@@ -113,7 +113,9 @@ def show_method(asked: Show) -> list[dict[str, Any]]:
     table = Table(show_header=False, box=None)
     paper, script = one["paper"], one["script"]
     for term, told in {
-        "paper": f"{paper['authors']} ({paper['year']}), {paper['title']}, arXiv {paper['arxiv']}",
+        "paper": f"{paper['authors']} ({paper['year']}), {paper['title']}, arXiv {paper['arxiv']}"
+        if paper["title"]
+        else "none named",
         "encoder of the paper": one["encoder"],
         "labels": "supervised: it is scored by its own forecasts" if one["supervised"] else "none",
         "tasks": ", ".join(one["tasks"]),
@@ -138,17 +140,11 @@ def about_method(name: str) -> dict[str, Any]:
       name: in `METHODS`.
 
     Returns:
-      name, summary (a line), paper (authors, year, title, arxiv), encoder (that of the paper), supervised, tasks (that
-      may judge it), script (name and task, None where there is none), extras (of the package, that it needs) and
-      plans_epochs (several seeds are not trained together then).
-
-    Raises:
-      InputError: its docstring names no paper.
+      name, summary (a line), paper (authors, year, title, arxiv; None where the docstring names none), encoder (that of
+      the paper), supervised, tasks (that may judge it), script (name and task, None where there is none), extras (of
+      the package, that it needs) and plans_epochs (several seeds are not trained together then).
     """
     factory, documented = METHODS[name], _module_of(name).__doc__ or ""
-    paper = _PAPER.search(" ".join(documented.split()))
-    if paper is None:
-        raise InputError(f"{name}: found no paper in the docstring of {factory.__module__}, want References: ... arXiv")
     made = options(name).build(ENCODER_OF[name]())
     # A supervised model is scored by what it learned, its forecasts.
     supervised = made.predict is not None
@@ -157,7 +153,7 @@ def about_method(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "summary": documented.partition("\n")[0],
-        "paper": {"authors": paper[1], "year": int(paper[2]), "title": paper[3], "arxiv": paper[4]},
+        "paper": dict(zip(("authors", "year", "title", "arxiv"), _of_paper(documented), strict=True)),
         "encoder": type(ENCODER_OF[name]()).__name__,
         "supervised": supervised,
         "tasks": ["forecast"] if supervised else tasks,
@@ -165,6 +161,11 @@ def about_method(name: str) -> dict[str, Any]:
         "extras": sorted(set(_EXTRA.findall(factory.__doc__ or ""))),
         "plans_epochs": made.before_epoch is not None,
     }
+
+
+def _of_paper(documented: str) -> tuple[str | None, int | None, str | None, str | None]:
+    found = _PAPER.search(" ".join(documented.split()))
+    return (None,) * 4 if found is None else (found[1], int(found[2]), found[3], found[4])
 
 
 def settings_of(name: str) -> list[dict[str, Any]]:

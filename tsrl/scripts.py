@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tsrl
 from tsrl.errors import InputError, nearest
+from tsrl.process import exit_codes
 
 
 def experiment_scripts() -> dict[str, Path]:
@@ -44,8 +45,9 @@ def main(args: Sequence[str]) -> None:
     sys.path.insert(0, str(scripts[name].parent))
     found = runpy.run_path(str(scripts[name]), run_name="tsrl.cli.script")
     if "CONFIG" not in found:
-        # A comparison has more than one run and flags of its own.
-        found["main"](flags, f"tsrl train {name}")
+        # A comparison has more than one run and flags of its own; unless it says otherwise, a stop loses its work.
+        with exit_codes("what was not finished is lost, the same command makes it anew", 143):
+            found["main"](flags, f"tsrl train {name}")
         return
     from tsrl.script import main as run_experiment
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tsrl.cli import main
@@ -149,6 +150,21 @@ def test_the_command(folder, capsys):
     main(["report", "runs/one", "--json"])
     table = json.loads(capsys.readouterr().out)
     assert only(table["rows"], metric="accuracy")["mean"] == pytest.approx(0.95)
+
+
+def test_a_run_takes_a_picture_only_where_there_is_something_to_draw(folder, report, capsys):
+    """Series and representations of each step, as runs kept before they kept forecasts, are no picture."""
+    x = np.zeros((9, 1))
+    np.savez(folder / "runs/one/embeddings.npz", x=x, z=np.zeros((9, 4)), borders=np.array([3, 6, 9]))
+    (folder / "runs/three").mkdir()
+    (folder / "runs/three/report.json").write_text(json.dumps(report | {"seeds": [0]}))
+    forecasts = {"forecast_origins_2": np.array([5]), "forecast_last_step_ridge_2": np.zeros((1, 2, 1))}
+    np.savez(folder / "runs/three/embeddings.npz", x=x, **forecasts)
+    main(["report", "runs", "--html", "out.html", "--pictures", "1"])
+    capsys.readouterr()
+    page = (folder / "out.html").read_text()
+    assert "three: forecasts and what came" in page
+    assert "one: forecasts" not in page
 
 
 @pytest.mark.parametrize(

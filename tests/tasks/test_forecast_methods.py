@@ -76,6 +76,22 @@ def test_a_supervised_model_is_scored_by_its_best_checkpoint_on_validation(super
     assert own["chosen"]["checkpoint"] == best
     assert own["scores"]["mse"] == pytest.approx(errors[best], rel=1e-5)
     assert "optimistic" not in own["chosen"]
+    # What is drawn of its forecasts is of that checkpoint too.
+    with np.load(config.workdir / "embeddings.npz") as kept:
+        origins, drawn = kept["forecast_origins_3"], kept["forecast_end_to_end_3"]
+    windows = np.stack([x[t - 11 : t + 1] for t in origins])
+    coming = np.stack([known[t + 1 : t + 4] for t in origins])
+    np.testing.assert_allclose(drawn, tsrl.load(config.workdir, 0, best).predict(windows, coming), rtol=1e-5)
+
+
+def test_the_papers_selection_of_what_follows_the_training_alone(tmp_path):
+    """No row comes from the saved models themselves."""
+    file = write_series(tmp_path / "mine.csv", steps=300, level=100.0)
+    alone = replace(PATCHED.forecast, protocols=("trained_probe",))
+    config = replace(PATCHED, dataset=str(file), workdir=tmp_path / "run", forecast=alone, selection="paper")
+    report = experiment(replace(config, controls=False))
+    assert len(rows(report, "trained_probe")) == len(report["results"]) == 2
+    assert all(row["chosen"]["optimistic"] for row in report["results"])
 
 
 def test_a_forecast_is_in_the_units_of_the_series(supervised):

@@ -112,6 +112,7 @@ def ridge_forecasts(
     picked = {horizon: [penalties[index] for index, _ in best[horizon]] for horizon in horizons}
     found = errors(2, picked, np.float64)
     shown = {horizon: example_origins(splits.test, horizon) for horizon in horizons}
+    represented = {horizon: query(shown[horizon]) for horizon in horizons}
     return [
         Forecast(
             horizon,
@@ -120,7 +121,7 @@ def ridge_forecasts(
             {"penalty": float(picked[horizon][v]), **best[horizon][v][1]},
             Examples(
                 shown[horizon],
-                path_forecasts(paths[horizon], query(shown[horizon]), series, shown[horizon], picked[horizon][v], v),
+                path_forecasts(paths[horizon], represented[horizon], series, shown[horizon], picked[horizon][v], v),
             ),
         )
         for horizon in horizons
