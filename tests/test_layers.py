@@ -20,7 +20,7 @@ ALLOWED = {
     "process": {"errors"},
     "terminal": set(),
     "timing": set(),
-    "scripts": {"errors", "script"},
+    "scripts": {"errors", "process", "script"},
     "named_flags": {"errors", "encoders"},
     "method_list": {"errors", "config", "methods", "scripts", "terminal"},
     "types": {"errors"},
