@@ -124,6 +124,15 @@ def test_an_unknown_flag_is_exit_code_2(name, capsys):
     assert call(capsys, name, "--no-such-flag")[0] == 2
 
 
+@pytest.fixture
+def _listens_to_ctrl_c():
+    """Of a process that was started in the background Python leaves Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_listens_to_ctrl_c")
 def test_ctrl_c_and_sigterm_have_one_code_each_for_every_command(monkeypatch, capsys):
     for name, command in COMMANDS.items():
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, command.terminated)):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -85,6 +85,8 @@ def test_against_a_loop(kind):
 
 
 @given(numbers, st.floats(0, 1), st.lists(st.floats(-20, 20), max_size=8))
+@example([0.0] * 9 + [1.0, -2.2250738585e-313, -2.225073858507e-311], 1.0, [])
+@example([0.0] * 10 + [-2.2250738585e-313, -2.225073858507e-311], 0.0, [])
 def test_above_the_value_of_a_rarity_is_what_is_rarer(values, where, more):
     """Also for the rarity of a value itself, of many that are equal, and at the edges of the tail."""
     tail = Tail.of(np.array(values))

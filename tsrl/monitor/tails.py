@@ -12,6 +12,8 @@ _FROM = 0.9
 _LEVELS = np.linspace(0, _FROM, 91)
 # Of the size of the values: what is closer is equal.
 _ROUNDING = 1e-12
+# What is nearer to 0 is 0: a slope between two such numbers would overflow.
+_NOTHING = 1e-250
 
 
 class Tail(NamedTuple):
@@ -28,6 +30,7 @@ class Tail(NamedTuple):
     @classmethod
     def of(cls, values: np.ndarray) -> "Tail":
         """Of regular units' values, one or more."""
+        values = np.where(np.abs(values) < _NOTHING, 0.0, values)
         grid = np.quantile(values, _LEVELS)
         above, size = values[values > grid[-1]] - grid[-1], max(abs(float(grid[-1])), 1.0)
         excess = float(above.mean()) if len(above) else 0.0
