@@ -113,6 +113,8 @@ class Config(Evaluation):
       method: the method's settings.
       encoder: the encoder's sizes.
       train: how it is trained.
+      init: a model to go on from, shipped with the package or in a folder, of the same method and encoder; default:
+        random weights.
       dataset: a name (`tsrl datasets` lists them) or the path of a file.
       datasets: several, separated by commas: a run each, and a comparison of all.
       data_dir: folder searched for the data set's file; default: the environment variable TSRL_DATA_DIR.
@@ -135,6 +137,7 @@ class Config(Evaluation):
     method: Options
     encoder: nn.Module
     train: Train = dataclasses.field(default_factory=Train)
+    init: str = ""
     dataset: str = "BasicMotions"
     datasets: str = ""
     data_dir: Path | None = None
@@ -199,7 +202,7 @@ def config_json(config: Config) -> dict[str, Any]:
     parts: dict[str, dict[str, Any]] = {
         "forecast": forecast,
         "anomaly": {"train_fraction": config.anomaly.train_fraction, "difference": config.anomaly.difference},
-        # The rest is in the store's fingerprint.
+        # The rest is in the fingerprint of the store or of the drawn series.
         "pretrain": {"scale": config.pretrain.scale},
     }
     drawn: dict[str, Any] = {"split": config.classify.split}
@@ -209,6 +212,8 @@ def config_json(config: Config) -> dict[str, Any]:
     return {
         **model_json(config.method, config.encoder),
         "train": dataclasses.asdict(config.train),
+        # Not there for random weights, as in the records of versions that knew no other.
+        **({"init": Path(config.init).name} if config.init else {}),
         "task": config.task,
         "trained_on": trained_on,
         "dataset": Path(config.dataset).name,

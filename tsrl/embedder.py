@@ -12,7 +12,7 @@ import numpy as np
 from tsrl.config import Options, model_from_json, model_json
 from tsrl.data.scaling import Scaler
 from tsrl.data.series import check_series
-from tsrl.errors import InputError
+from tsrl.errors import InputError, check_whole
 from tsrl.evaluate.embed import (
     EncodeMask,
     Pooling,
@@ -55,7 +55,8 @@ class Embedder:
 
     def __repr__(self) -> str:
         count = sum(np.size(leaf) for leaf in jax.tree.leaves(self.params))
-        return f"Embedder({self.options.name}, {self.channels} channels, {count:,} parameters)"
+        channels = "any" if self.any_channels else self.channels
+        return f"Embedder({self.options.name}, {channels} channels, {count:,} parameters)"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles by settings and arrays: a method's functions are made again."""
@@ -178,7 +179,7 @@ class Embedder:
 
         Args:
           x: `[N, T, C]` floats, NaN = missing.
-          readout: `(layers: list of [n, S, D_i], mask [n, S]) -> [n, F]`, for example `evaluate.probes.rich_readout`.
+          readout: `(layers: list of [n, S, D_i], mask [n, S]) -> [n, F]`, for example `tsrl.readout.rich_readout`.
           batch_size: series at a time.
 
         Returns:
@@ -191,9 +192,29 @@ class Embedder:
 
     def _prepare(self, x: Any) -> np.ndarray:
         x = check_series(x, min_length=1)
-        if x.shape[2] != self.channels:
+        if x.shape[2] != self.channels and not self.any_channels:
             raise InputError(f"x: found {x.shape[2]} channels in shape {x.shape}, want {self.channels} as in training")
         return x if self.scaler is None else self.scaler.apply(x)
+
+    @property
+    def any_channels(self) -> bool:
+        """Whether series of any number of channels are represented, each channel by itself."""
+        return self.method.any_channels and self.scaler is None
+
+    def with_channels(self, channels: int) -> "Embedder":
+        """The same model for series of so many channels, where that has to be known before: streams, files, exports.
+
+        Args:
+          channels: at least 1.
+
+        Raises:
+          InputError: a model of a fixed number of channels.
+        """
+        check_whole("channels", channels, 1)
+        if channels != self.channels and not self.any_channels:
+            why = "its scaler is" if self.method.any_channels else f"{self.options.name}'s parameters are"
+            raise InputError(f"channels: found {channels}, want {self.channels}, for which {why} made")
+        return Embedder(self.options, self.encoder, self.params, self.aux, channels, self.scaler, self.length)
 
     def save(self, folder: Path | str) -> None:
         """Writes the model to a new folder, for `tsrl.load`.
@@ -232,16 +253,23 @@ def model_meta(channels: int, length: int, scaler: Scaler | None) -> dict[str, A
 
 
 def load(folder: Path | str, seed: int | None = None, step: int | None = None) -> Embedder:
-    """A model from a folder that `Embedder.save` wrote or from the workdir of a training run.
+    """A model that comes with the package, or from a folder that `Embedder.save` wrote or a training run worked in.
 
     Args:
-      folder: holds config.json and checkpoints/.
+      folder: holds config.json and checkpoints/; or a name of `tsrl.shipped.shipped_models`, such as "tsrl-small", of
+        which no folder exists here.
       seed: which of the seeds that were trained together; default the first.
       step: the checkpoint after this many updates; default the newest readable one.
 
     Raises:
       InputError: no model there, a damaged one, or a seed it does not hold.
     """
+    if not Path(folder).exists():
+        # Imported here: it is made of models, and so imports this file.
+        from tsrl.shipped import load_shipped, shipped_models
+
+        if str(folder) in shipped_models():
+            return load_shipped(str(folder))
     if (Path(folder) / "export.json").is_file():
         raise InputError(f"folder: found an export in {folder}, want a saved model; tsrl.export.load_exported reads it")
     record = read_config(Path(folder))

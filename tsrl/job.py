@@ -15,6 +15,7 @@ from tsrl.data.scaling import Scaler
 from tsrl.encoders.micro_batched import micro_batched
 from tsrl.methods.accumulated import accumulated
 from tsrl.methods.contextual import contextual
+from tsrl.methods.continued import Start, continued
 from tsrl.train.feed import Rows, count_of, for_init
 from tsrl.train.optimizer import optimizer
 from tsrl.types import Aux, Batch, Method, Params, as_batch
@@ -34,6 +35,7 @@ class Job:
       steps: optimiser updates.
       batch_size: rows in the global batch.
       front: what turns the fields of a batch into steps; default: the encoder's own.
+      start: the model that training goes on from; default: random weights.
     """
 
     config: Config
@@ -44,6 +46,7 @@ class Job:
     steps: int
     batch_size: int
     front: nn.Module | None = None
+    start: Start | None = None
 
     def method(self, axis_name: str | None) -> Method:
         """The method, with batches cut to `max_train_length`, unless they are windows or it cuts out windows itself."""
@@ -51,6 +54,8 @@ class Job:
         if train.micro_batch:
             encoder = micro_batched(encoder, train.micro_batch)
         method = self.config.method.build(encoder, axis_name, self.front)
+        if self.start is not None:
+            method = _continued(method, self.start)
         if train.accumulate > 1:
             method = _accumulated(method, train.accumulate)
         if train.batches == "contextual":
@@ -103,3 +108,4 @@ def _windowed(method: Method, max_length: int) -> Method:
 
 
 _contextual, _accumulated = lru_cache(maxsize=32)(contextual), lru_cache(maxsize=32)(accumulated)
+_continued = lru_cache(maxsize=32)(continued)

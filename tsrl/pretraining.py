@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from tsrl.config import Config, Train, options
 from tsrl.data.scaling import Scaler
 from tsrl.data.series import check_series
 from tsrl.data.store import Store, store_scaler
-from tsrl.embedder import Embedder, model_meta
+from tsrl.embedder import Embedder, load, model_meta
 from tsrl.errors import InputError
 from tsrl.evaluate.health import monitored_rows, training_monitor
 from tsrl.examples import rows_of, whole_series, windows
 from tsrl.job import Job
 from tsrl.methods import ENCODER_OF
+from tsrl.methods.continued import Start
 from tsrl.parallel import AXIS
 from tsrl.settings import check_train
 from tsrl.train.checkpoints import Checkpoints
@@ -52,7 +54,22 @@ def check_config(config: Config) -> None:
         raise InputError(f"encoder: found {config.encoder!r}, want a module of tsrl.encoders")
 
 
-def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
+def check_start(config: Config, start: Embedder) -> None:
+    """Refuses to go on from a model of another method or encoder.
+
+    Raises:
+      InputError: names both.
+    """
+    pairs = (
+        ("method", config.method.name, start.options.name),
+        ("encoder", config.encoder, start.encoder),
+    )
+    for name, asked, found in pairs:
+        if asked != found:
+            raise InputError(f"init: found a model of {name} {found}, want {asked}, which is to be trained")
+
+
+def prepare(config: Config, x: Any, scaler: Scaler | None, start: Embedder | None = None) -> Job:
     """Checks and prepares everything a run needs.
 
     Args:
@@ -60,6 +77,7 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
       x: `[N, T, C]` training series, NaN = missing; or a store, whose series are scaled and centred as they are read
         and, however long, not split into sections: a step sees a random window of `max_train_length` of them.
       scaler: applied to x first, or None.
+      start: the model to go on from; default: the one that `config.init` names.
 
     Returns:
       A job for `run`.
@@ -83,7 +101,7 @@ def prepare(config: Config, x: Any, scaler: Scaler | None) -> Job:
             raise InputError(f"train.window: found 0 for {config.method.name}, want the steps it forecasts from")
         data = windows(x, train, horizon) if train.window else whole_series(x, train)
         length = train.window or data.mask.shape[1]  # type: ignore[union-attr]
-    return job_of(config, data, length, channels, scaler, size)
+    return job_of(config, data, length, channels, scaler, size, start=start)
 
 
 def job_of(
@@ -94,6 +112,7 @@ def job_of(
     scaler: Scaler | None,
     size: int,
     front: nn.Module | None = None,
+    start: Embedder | None = None,
 ) -> Job:
     """A job on data that is ready, its settings checked against it.
 
@@ -105,15 +124,21 @@ def job_of(
       scaler: that was applied.
       size: values in the training set, by which the default number of steps goes.
       front: see `Job`.
+      start: the model to go on from; default: the one that `config.init` names.
 
     Raises:
-      InputError: settings that do not fit the data.
+      InputError: settings that do not fit the data, or the model to go on from.
     """
     train = config.train
+    if start is None and config.init:
+        start = load(config.init)
+    if start is not None:
+        check_start(config, start)
     batch_size = min(train.batch_size, count_of(data))
     in_epochs = None if train.epochs is None else train.epochs * (count_of(data) // batch_size)
     steps = train.steps or in_epochs or (200 if size <= 100_000 else 600)
-    job = Job(config, data, length, channels, scaler, steps, batch_size, front)
+    begun = None if start is None else Start(start.params, start.aux)
+    job = Job(config, data, length, channels, scaler, steps, batch_size, front, begun)
     method, seeds, devices = job.method(AXIS), config.seed_list(), usable_devices(batch_size)
     check(method, job.data, steps, batch_size, seeds, devices, fits(job.data, devices))
     if method.before_epoch is None:
@@ -173,12 +198,13 @@ def run(job: Job, workdir: Path | None = None, quiet: bool = True, every_epoch: 
 
 
 def untrained(job: Job, seed: int) -> Embedder:
-    """The model of a seed before its first update: the control that says what training adds.
+    """The model of a seed with random weights: the control that says what training adds.
 
     Args:
       job: of the run.
-      seed: the initial weights are those from which `run` trains this seed.
+      seed: the weights are those from which `run` trains this seed, unless it goes on from another model.
     """
+    job = replace(job, start=None)
     devices = usable_devices(job.batch_size)
     resident = fits(job.data, devices)
     method, optimizer = job.method(AXIS), job.optimizer()
@@ -194,8 +220,9 @@ def _embedder(job: Job, state: State) -> Embedder:
 
 def pretrain(
     x: Any,
-    method: str = "ts2vec",
+    method: str | None = None,
     *,
+    init: Embedder | Path | str | None = None,
     encoder: nn.Module | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -213,8 +240,10 @@ def pretrain(
     Args:
       x: `[N, T, C]` floats; NaN = missing; shorter series are padded with NaN. Or a store of more series
         than memory holds (`tsrl.data.store.open_store`): about twice its `cache_bytes` of them are in memory.
-      method: a name of `tsrl.methods.METHODS`.
-      encoder: an encoder module of `tsrl.encoders`; default: that of the paper, in its size.
+      method: a name of `tsrl.methods.METHODS`; default: that of `init`, or else "ts2vec".
+      init: a model to go on from: one of `tsrl.load`, or what that takes, such as "tsrl-small"; default: random
+        weights.
+      encoder: an encoder module of `tsrl.encoders`; default: that of `init`, or of the paper, in its size.
       steps: optimiser updates; default 200 for up to 100,000 values, else 600.
       seed: of the initial weights and every draw.
       batch_size: series in a batch.
@@ -222,7 +251,8 @@ def pretrain(
       weight_decay: AdamW's decay.
       max_train_length: longer series are cut.
       train_window: train on windows of so many steps instead, from all starts; what supervised forecasters need.
-      scale: standardise each channel with its mean and standard deviation over x; the model keeps them.
+      scale: standardise each channel with its mean and standard deviation over x; the model keeps them. A model to go
+        on from that has such numbers keeps its own.
       quiet: no progress bar.
       **settings: the method's own.
 
@@ -241,11 +271,19 @@ def pretrain(
         max_train_length=max_train_length,
         window=train_window,
     )
-    config = Config(method=options(method, **settings), encoder=encoder or ENCODER_OF[method](), train=train, seed=seed)
-    scaler = None
-    if scale:
+    start = init if init is None or isinstance(init, Embedder) else load(init)
+    if start is None:
+        chosen = options(method or "ts2vec", **settings)
+    elif method in (None, start.options.name):
+        chosen = options(start.options.name, **{**asdict(start.options), **settings})
+    else:
+        chosen = options(str(method), **settings)
+    encoder = encoder or (ENCODER_OF[chosen.name]() if start is None else start.encoder)
+    config = Config(method=chosen, encoder=encoder, train=train, seed=seed)
+    scaler = None if start is None else start.scaler
+    if scale and scaler is None:
         scaler = store_scaler(x) if isinstance(x, Store) else Scaler.of(check_series(x))
-    job = prepare(config, x, scaler)
+    job = prepare(config, x, scaler, start)
     fitted = run(job, quiet=quiet)
     raise_stopped(fitted)
     return _embedder(job, jax.tree.map(lambda leaf: np.asarray(leaf[0]), fitted.state))

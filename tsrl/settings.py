@@ -186,8 +186,19 @@ class Pretrain:
       channels: of a store whose files hold flat lists and do not say how many channels; 0 = they do.
       memory_mb: of a store: most MB of decoded series in memory, which also bounds how far apart the series lie that
         are shuffled together.
+      series: of the data set `synthetic`: how many are drawn.
+      length: of the data set `synthetic`: steps.
+      sets: labelled sets, separated by commas, of each of which `per_set` training series are resampled and put beside
+        those of the data set `synthetic`, without labels.
+      per_set: series of each of `sets`.
+      corpus_seed: of all these draws.
     """
 
     scale: bool = True
     channels: int = 0
     memory_mb: int = 64
+    series: int = 8192
+    length: int = 512
+    sets: str = ""
+    per_set: int = 128
+    corpus_seed: int = 0

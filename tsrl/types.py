@@ -153,6 +153,8 @@ class Method(NamedTuple):
         not cut to `max_train_length`.
       couples_batch: whether the loss of a row depends on the other rows, by contrast or batch statistics; False for a
         mean of losses of single rows, whose gradient can be added up over parts of the batch.
+      any_channels: whether one model represents series of any number of channels, each by itself under the same
+        weights.
       check_data: raises InputError for a training set that `before_epoch` could not plan; called on the host before
         anything is written.
     """
@@ -173,6 +175,7 @@ class Method(NamedTuple):
     of_windows: Callable[[Params, Aux, Batch], WindowFeatures] | None = None
     cuts_windows: bool = False
     couples_batch: bool = True
+    any_channels: bool = False
     check_data: Callable[[Batch], None] | None = None
 
 

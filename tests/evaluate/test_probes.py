@@ -1,8 +1,7 @@
-"""Classifiers against scikit-learn used directly, the read-out against loops, few labels by their properties."""
+"""Classifiers against scikit-learn used directly, few labels by their properties."""
 
 import warnings
 
-import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,7 +25,6 @@ from tsrl.evaluate.probes import (
     evaluate_nearest,
     evaluate_ridge,
     few_label_rows,
-    rich_readout,
 )
 
 
@@ -273,55 +271,3 @@ def test_few_labels_refuse_wrong_input():
         few_label_rows(np.zeros(100), 0, seed=0)
     with pytest.raises(InputError, match=r"y: found shape \(5, 2\)"):
         few_label_rows(np.zeros((5, 2)), 0.1, seed=0)
-
-
-# Rich read-out
-
-
-def slow_readout(layers, mask):
-    rows = []
-    for n, observed in enumerate(mask):
-        row = []
-        for z in layers:
-            steps = np.asarray(z[n][observed], "f8")
-            nothing = [np.zeros(z.shape[2])] * 4
-            row += [steps.max(0), steps.mean(0), steps.std(0), (steps > 0).mean(0)] if len(steps) else nothing
-        rows.append(np.concatenate(row))
-    return np.array(rows)
-
-
-def test_rich_readout_equals_loops():
-    rng = np.random.default_rng(0)
-    mask = rng.random((6, 9)) < 0.6
-    mask[1], mask[2] = True, False
-    layers = [rng.normal(-0.5, 1, size=(6, 9, width)).astype("f4") for width in (3, 1, 4)]
-    for z in layers:
-        z[~mask] = np.nan
-    found = rich_readout(layers, mask)
-    assert found.shape == (6, 4 * 8)
-    np.testing.assert_allclose(found, slow_readout(layers, mask), rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(found[2], 0)
-    assert (np.asarray(found)[:, :3][[0, 1, 3, 4, 5]] < 0).any()
-
-
-def test_rich_readout_counts_a_block_of_other_length_whole():
-    rng = np.random.default_rng(2)
-    mask = np.array([[True, False, False], [False, False, False]])
-    long, short = rng.normal(size=(2, 5, 2)).astype("f4"), rng.normal(size=(2, 3, 1)).astype("f4")
-    found = np.asarray(rich_readout([long, short], mask))
-    whole = slow_readout([long], np.broadcast_to(mask.any(1)[:, None], (2, 5)))
-    np.testing.assert_allclose(found, np.hstack([whole, slow_readout([short], mask)]), rtol=1e-5, atol=1e-6)
-
-
-def test_rich_readout_of_chunks_in_compiled_code_is_that_of_all_rows():
-    rng = np.random.default_rng(1)
-    layers, mask = [rng.normal(size=(8, 5, 2)).astype("f4")], rng.random((8, 5)) < 0.7
-    compiled = jax.jit(rich_readout)
-    chunks = [compiled([z[i : i + 4] for z in layers], mask[i : i + 4]) for i in (0, 4)]
-    np.testing.assert_allclose(np.concatenate(chunks), rich_readout(layers, mask), rtol=1e-6)
-
-
-@pytest.mark.parametrize("layers", [[], [np.zeros((2, 3))], [np.zeros((2, 3, 4)), np.zeros((3, 3, 4))]])
-def test_rich_readout_refuses_other_shapes(layers):
-    with pytest.raises(InputError, match="layers: found shapes"):
-        rich_readout(layers, np.ones((2, 3), bool))

@@ -22,6 +22,7 @@ from tsrl.encoders.front import LinearFront, RawFront, front_of
 from tsrl.encoders.informer import Informer
 from tsrl.encoders.multi_scale import MultiScaleConv, ProjectionFront
 from tsrl.encoders.pooled_conv import PooledConv
+from tsrl.encoders.pyramid import Pyramid
 from tsrl.encoders.recurrent import Recurrent
 from tsrl.encoders.tcn import TCN
 from tsrl.encoders.transformer import Transformer
@@ -32,6 +33,7 @@ ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "Informer": Informer,
     "MultiScaleConv": MultiScaleConv,
     "PooledConv": PooledConv,
+    "Pyramid": Pyramid,
     "Recurrent": Recurrent,
     "TCN": TCN,
     "Transformer": Transformer,
@@ -48,6 +50,7 @@ __all__ = [
     "MultiScaleConv",
     "PooledConv",
     "ProjectionFront",
+    "Pyramid",
     "RawFront",
     "Recurrent",
     "Transformer",

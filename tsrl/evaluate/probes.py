@@ -1,15 +1,13 @@
-"""Other classifiers on frozen embeddings, training sets with few labels, and a read-out that wastes little."""
+"""Other classifiers on frozen embeddings, and training sets with few labels."""
 
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from tsrl.errors import InputError
 from tsrl.evaluate.classify import decision_scores, labelled_rows, labelled_splits, search_folds
-from tsrl.types import Array
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -225,37 +223,3 @@ def few_label_rows(y: np.ndarray, fraction: float, seed: int) -> np.ndarray | No
     rng = np.random.default_rng(seed)
     rows = [rng.permutation(np.flatnonzero(label == k))[:number] for k, number in enumerate(kept)]
     return np.sort(np.concatenate(rows))
-
-
-def rich_readout(layers: Sequence[Array], mask: Array) -> Array:
-    """Max, mean, standard deviation and share of positive values over time, of every block of an encoder.
-
-    The paper's read-out is one maximum over the last block. This one, with `evaluate_ridge`, tells whether a
-    representation is poor or was only read poorly: an untrained encoder gains most from it. It can be compiled.
-
-    Args:
-      layers: outputs of the blocks, each `[N, S, D_i]`.
-      mask: `[N, S]` true where a step is observed; the others count for nothing, whatever they hold. A block that
-        has not S steps, of an encoder that shortens the series, counts whole in a row with any observed step.
-
-    Returns:
-      `[N, 4 * sum(D_i)]`: block by block, its maxima, means, standard deviations (of the population) and shares of
-      values above zero. A row without any observed step is all zeros.
-
-    Raises:
-      InputError: no blocks, or shapes that do not fit the mask's.
-    """
-    if not layers or mask.ndim != 2 or any(z.ndim != 3 or len(z) != len(mask) for z in layers):
-        raise InputError(f"layers: found shapes {[z.shape for z in layers]}, want [N, S, D] with mask's {mask.shape}")
-    observed = jnp.asarray(mask, bool)[..., None]
-    parts: list[Array] = []
-    for z in layers:
-        same = z.shape[1] == mask.shape[1]
-        seen = observed if same else jnp.broadcast_to(observed.any(1, keepdims=True), (*z.shape[:2], 1))
-        count = seen.sum(1)
-        some = jnp.maximum(count, 1)
-        mean = jnp.where(seen, z, 0).sum(1) / some
-        spread = jnp.sqrt(jnp.where(seen, (z - mean[:, None]) ** 2, 0).sum(1) / some)
-        top = jnp.where(count > 0, jnp.where(seen, z, -jnp.inf).max(1), 0)
-        parts += [top, mean, spread, (seen & (z > 0)).sum(1) / some]
-    return jnp.concatenate(parts, axis=1)

@@ -4,10 +4,21 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
-from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, PooledConv, Recurrent, Transformer
+from tsrl.encoders import (
+    TCN,
+    CausalConv,
+    DilatedConv,
+    Informer,
+    MultiScaleConv,
+    PooledConv,
+    Pyramid,
+    Recurrent,
+    Transformer,
+)
 from tsrl.methods.byol import byol
 from tsrl.methods.ccl import ccl
 from tsrl.methods.cost import cost
+from tsrl.methods.episodic import episodic
 from tsrl.methods.informer import informer
 from tsrl.methods.mhccl import mhccl
 from tsrl.methods.next_step import next_step
@@ -25,6 +36,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "byol": byol,
     "ccl": ccl,
     "cost": cost,
+    "episodic": episodic,
     "informer": informer,
     "mhccl": mhccl,
     "next_step": next_step,
@@ -42,6 +54,7 @@ ENCODER_OF: dict[str, Callable[[], nn.Module]] = {
     "byol": PooledConv,
     "ccl": PooledConv,
     "cost": DilatedConv,
+    "episodic": Pyramid,
     "informer": Informer,
     "mhccl": PooledConv,
     "next_step": CausalConv,
@@ -61,6 +74,7 @@ __all__ = [
     "byol",
     "ccl",
     "cost",
+    "episodic",
     "informer",
     "mhccl",
     "next_step",

@@ -132,10 +132,14 @@ class Backbone:
 
     def layers(self, params: Params, stats: Stats, batch: Batch) -> list[Array]:
         """What `Method.layers` gives: the output of every block that the encoder sows, or its only one."""
+        return self.with_layers(params, stats, batch)[1]
+
+    def with_layers(self, params: Params, stats: Stats, batch: Batch) -> tuple[Array, list[Array]]:
+        """Representations of steps, in evaluation, and what `layers` gives, in one pass."""
         h, _ = self._apply("front", self.front, params, stats, None, batch.fields)
         variables = {"params": params["encoder"], **({"batch_stats": stats["encoder"]} if "encoder" in stats else {})}
         z, sown = self.encoder.apply(variables, h, batch.mask, None, None, mutable=["intermediates"])
-        return list(sown.get("intermediates", {}).get("block", (z,)))
+        return z, list(sown.get("intermediates", {}).get("block", (z,)))
 
     def last_of_windows(
         self, params: Params, batch: Batch, before: int, hide_last: bool, stats: Stats | None = None

@@ -247,6 +247,7 @@ def timedrl(
         layers=layers,
         weights=own_parts("front", "encoder"),
         of_windows=of_windows if channel_independent else None,
+        any_channels=channel_independent,
     )
 
 

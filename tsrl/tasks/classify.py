@@ -15,7 +15,8 @@ from tsrl.embedder import Embedder
 from tsrl.errors import InputError
 from tsrl.evaluate.classify import evaluate_svc
 from tsrl.evaluate.classify_controls import classification_controls
-from tsrl.evaluate.probes import evaluate_logistic, evaluate_nearest, evaluate_ridge, few_label_rows, rich_readout
+from tsrl.evaluate.probes import evaluate_logistic, evaluate_nearest, evaluate_ridge, few_label_rows
+from tsrl.readout import rich_readout
 from tsrl.report.schema import Row, row
 from tsrl.tasks.base import Arrays, Scored, Source, Task, Training, scored_row, wanted
 

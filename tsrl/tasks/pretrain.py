@@ -8,13 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tsrl.config import Config
+from tsrl.data.corpus import synthetic_corpus, training_slices
+from tsrl.data.hashing import fingerprint
 from tsrl.data.named import load as load_series
 from tsrl.data.scaling import Scaler
 from tsrl.data.store import Store, is_store, open_store, store_sample, store_scaler
 from tsrl.data.tables.settings import check_unused
 from tsrl.embedder import Embedder
+from tsrl.errors import InputError, check_whole
 from tsrl.report.schema import Row
 from tsrl.tasks.base import Scored, Source, Task, Training
+
+# The name of the set that is drawn, not read.
+SYNTHETIC = "synthetic"
 
 
 class Pool(NamedTuple):
@@ -38,7 +44,9 @@ class Pool(NamedTuple):
 
 
 def load(config: Config) -> Pool:
-    """A store, or the training part of a set of series."""
+    """A store, the training part of a set of series, or a corpus that is drawn."""
+    if config.dataset == SYNTHETIC:
+        return _corpus(config)
     path = Path(config.dataset).expanduser()
     if is_store(path):
         check_unused(config.table, "a store")
@@ -46,6 +54,28 @@ def load(config: Config) -> Pool:
         return Pool(path.stem, f"Parquet store {path.name}", store, store.fingerprint)
     data = load_series(config.dataset, config.data_dir, config.table)
     return Pool(data.name, data.source, data.x_train, data.fingerprint(), data.rows.get("id_train"), data.about)
+
+
+def _corpus(config: Config) -> Pool:
+    """Synthetic series, and beside them those of the training parts of sets."""
+    asked = config.pretrain
+    for name, value, least in (
+        ("series", asked.series, 0),
+        ("length", asked.length, 32),
+        ("per_set", asked.per_set, 1),
+    ):
+        check_whole(f"pretrain.{name}", value, least)
+    names = [name.strip() for name in asked.sets.split(",")] if asked.sets else []
+    if not asked.series and not names:
+        raise InputError("pretrain.series, pretrain.sets: found 0 and none, want series to train on")
+    check_unused(config.table, SYNTHETIC)
+    parts = [synthetic_corpus(asked.series, asked.length, asked.corpus_seed)] if asked.series else []
+    if names:
+        parts.append(training_slices(names, asked.length, asked.per_set, asked.corpus_seed, config.data_dir))
+    x = np.concatenate(parts)
+    about = {"synthetic": asked.series, "sets": names, "per_set": asked.per_set, "corpus_seed": asked.corpus_seed}
+    source = f"{asked.series} synthetic series" + (f", {asked.per_set} training series of each set" if names else "")
+    return Pool(SYNTHETIC, source, x, fingerprint({"x": x}), about=about)
 
 
 def training(config: Config, data: Pool) -> Training:

@@ -9,8 +9,8 @@ from tsrl.data.regression import RegressionSet, load_regression
 from tsrl.data.scaling import fit_archive_scaler
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
-from tsrl.evaluate.probes import rich_readout
 from tsrl.evaluate.regress import evaluate_regression
+from tsrl.readout import rich_readout
 from tsrl.report.schema import Row
 from tsrl.tasks.base import Arrays, Scored, Source, Task, Training, scored_row, wanted
 
