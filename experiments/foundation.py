@@ -19,7 +19,7 @@ CONFIG = Config(
     method=options("episodic", episodes=2, rows=64, classes=10, lengths=(64, 128, 256)),
     encoder=Pyramid(width=64, scales=7, depth=3, kernel_size=9),
     train=Train(
-        steps=5000, batch_size=64, learning_rate=1e-3, weight_decay=0.0, schedule="cosine", checkpoint_every=250
+        steps=3000, batch_size=64, learning_rate=1e-3, weight_decay=0.0, schedule="cosine", checkpoint_every=250
     ),
     pretrain=Pretrain(scale=False, series=8192, length=512),
 )

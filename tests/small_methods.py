@@ -5,11 +5,22 @@ from functools import cache
 import jax.numpy as jnp
 from toy_methods import SERIES, TOYS
 
-from tsrl.encoders import TCN, CausalConv, DilatedConv, Informer, MultiScaleConv, PooledConv, Recurrent, Transformer
+from tsrl.encoders import (
+    TCN,
+    CausalConv,
+    DilatedConv,
+    Informer,
+    MultiScaleConv,
+    PooledConv,
+    Pyramid,
+    Recurrent,
+    Transformer,
+)
 from tsrl.methods import (
     byol,
     ccl,
     cost,
+    episodic,
     informer,
     mhccl,
     next_step,
@@ -94,6 +105,11 @@ def small_agreeing(axis_name=None):
     return next_step(CausalConv(width=4, features=6, depth=1), agreement=0.5, dropout=0, axis_name=axis_name)
 
 
+def small_episodic(axis_name=None):
+    encoder = Pyramid(width=3, scales=2, depth=2, kernel_size=3)
+    return episodic(encoder, rows=8, classes=3, lengths=(12, 16), axis_name=axis_name)
+
+
 def small_mhccl(axis_name=None):
     return mhccl(POOLED, hidden=8, output=4, momentum=0.8, farthest=2.0, jitter=0.1, scale=0.1, axis_name=axis_name)
 
@@ -113,6 +129,7 @@ METHODS = {
     "simclr": (small_simclr, TOYS["teacher"][1]),
     "byol": (small_byol, TOYS["teacher"][1]),
     "tstcc": (small_tstcc, TOYS["teacher"][1]),
+    "episodic": (small_episodic, TOYS["teacher"][1]),
     "ccl": (small_ccl, TOYS["teacher"][1]),
     "mhccl": (small_mhccl, TOYS["teacher"][1]),
 }

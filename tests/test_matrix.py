@@ -19,6 +19,7 @@ ENCODER = {
     "Informer": {"width": 8, "heads": 2, "feed_forward": 8, "factor": 1},
     "MultiScaleConv": {"width": 8, "features": 8, "kernels": (1, 2)},
     "PooledConv": {"width": 4, "features": 8, "kernel_size": 3},
+    "Pyramid": {"width": 4, "scales": 3, "depth": 2, "kernel_size": 3},
     "Recurrent": {"width": 8, "features": 8},
     "TCN": {"width": 8, "levels": 2},
     "Transformer": {"width": 8, "heads": 2},
@@ -29,6 +30,7 @@ METHOD = {
     "byol": ({"hidden": 8, "output": 4}, PLAIN),
     "ccl": ({"hidden": 8, "output": 4}, PLAIN),
     "cost": ({"length": 16, "longest_kernel": 4, "queue": 8}, WINDOWS),
+    "episodic": ({"rows": 8, "classes": 2, "lengths": (16,)}, PLAIN),
     "informer": ({"horizon": 3, "label_length": 4, "covariates": 1}, WINDOWS),
     "mhccl": ({"hidden": 8, "output": 4}, PLAIN),
     "next_step": ({}, PLAIN),
@@ -48,8 +50,9 @@ REFUSED = {
     for encoder in ("Informer", "PooledConv")
 } | {
     ("next_step", encoder): "whose steps see later ones"
-    for encoder in ("DilatedConv", "MultiScaleConv", "Recurrent", "Transformer")
+    for encoder in ("DilatedConv", "MultiScaleConv", "Pyramid", "Recurrent", "Transformer")
 }
+REFUSED |= {("episodic", encoder): "takes batch statistics" for encoder in ("Informer", "PooledConv")}
 X = np.random.default_rng(0).normal(size=(4, 24, 2)).astype(np.float32).cumsum(1)
 
 

@@ -68,7 +68,8 @@ def options(name: str, **settings: Any) -> Options:
     for setting in settings:
         if setting not in known:
             raise InputError(f"{setting}: not a setting of {name}; {nearest(setting, known)}")
-    return made(**settings)
+    # A list, as JSON has it, could not be told apart from others by hash.
+    return made(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
 
 
 # By the factory too: one that takes another's place in `METHODS`, as in a notebook, is not taken for it.

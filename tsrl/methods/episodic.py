@@ -79,13 +79,14 @@ def episodic(
     backbone = Backbone(encoder, None, axis_name)
 
     def init(key: Key, batch: Batch) -> tuple[Params, Aux]:
-        params, stats = backbone.init(key, by_channel(batch))
+        single = by_channel(batch)
+        params, stats = backbone.init(key, single)
         if stats:
             raise InputError(
                 f"encoder: found {type(encoder).__name__}, which takes batch statistics, for episodic, whose episodes "
                 "differ from what is encoded later; want an encoder without"
             )
-        width = 4 * jax.eval_shape(lambda: backbone(params, {}, batch.fields, batch.mask)[0]).shape[-1]
+        width = 4 * jax.eval_shape(lambda: backbone(params, {}, single.fields, single.mask)[0]).shape[-1]
         return params, {"mean": jnp.zeros(width), "square": jnp.ones(width), "steps": jnp.zeros(())}
 
     def of_length(length: int, params: Params, material: Array, keys: Key) -> tuple[Array, Metrics]:
