@@ -20,7 +20,7 @@ from tsrl.methods import (
     byol,
     ccl,
     cost,
-    episodic,
+    foundation,
     informer,
     mhccl,
     next_step,
@@ -105,9 +105,11 @@ def small_agreeing(axis_name=None):
     return next_step(CausalConv(width=4, features=6, depth=1), agreement=0.5, dropout=0, axis_name=axis_name)
 
 
-def small_episodic(axis_name=None):
+def small_foundation(axis_name=None):
     encoder = Pyramid(width=3, scales=2, depth=2, kernel_size=3)
-    return episodic(encoder, rows=8, classes=3, lengths=(12, 16), axis_name=axis_name)
+    # Many episodes and a soft choice among the classes: a step's loss then says more than which episodes were drawn.
+    sizes = {"episodes": 8, "rows": 9, "classes": 3, "lengths": (12, 16), "temperature": 0.5, "neighbours": 0.02}
+    return foundation(encoder, **sizes, axis_name=axis_name)
 
 
 def small_mhccl(axis_name=None):
@@ -129,7 +131,7 @@ METHODS = {
     "simclr": (small_simclr, TOYS["teacher"][1]),
     "byol": (small_byol, TOYS["teacher"][1]),
     "tstcc": (small_tstcc, TOYS["teacher"][1]),
-    "episodic": (small_episodic, TOYS["teacher"][1]),
+    "foundation": (small_foundation, TOYS["teacher"][1]),
     "ccl": (small_ccl, TOYS["teacher"][1]),
     "mhccl": (small_mhccl, TOYS["teacher"][1]),
 }

@@ -21,7 +21,7 @@ from tsrl.types import Plan, as_batch
 
 ADAM, SGD, SMALL_SGD = optax.adam(1e-2), optax.sgd(0.05), optax.sgd(0.002)
 STEPS = 11
-NORMALISED = ("byol", "ccl", "mhccl", "tstcc")
+NORMALISED = ("foundation", "byol", "ccl", "mhccl", "tstcc")
 
 
 class Killed(Exception):

@@ -30,7 +30,7 @@ METHOD = {
     "byol": ({"hidden": 8, "output": 4}, PLAIN),
     "ccl": ({"hidden": 8, "output": 4}, PLAIN),
     "cost": ({"length": 16, "longest_kernel": 4, "queue": 8}, WINDOWS),
-    "episodic": ({"rows": 8, "classes": 2, "lengths": (16,)}, PLAIN),
+    "foundation": ({"rows": 8, "classes": 2, "lengths": (16,)}, PLAIN),
     "informer": ({"horizon": 3, "label_length": 4, "covariates": 1}, WINDOWS),
     "mhccl": ({"hidden": 8, "output": 4}, PLAIN),
     "next_step": ({}, PLAIN),
@@ -52,7 +52,7 @@ REFUSED = {
     ("next_step", encoder): "whose steps see later ones"
     for encoder in ("DilatedConv", "MultiScaleConv", "Pyramid", "Recurrent", "Transformer")
 }
-REFUSED |= {("episodic", encoder): "takes batch statistics" for encoder in ("Informer", "PooledConv")}
+REFUSED |= {("foundation", encoder): "takes batch statistics" for encoder in ("Informer", "PooledConv")}
 X = np.random.default_rng(0).normal(size=(4, 24, 2)).astype(np.float32).cumsum(1)
 
 

@@ -14,10 +14,10 @@ from tsrl.pretraining import prepare
 FOLDER = Path(__file__).parents[1] / "experiments"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
 # They train several models and have flags and tests of their own (`test_pair_construction.py`,
-# `test_tpu_check.py`).
-COMPARISONS = {"behaviour", "pair_construction", "tpu_check"}
-# The shapes of training sets: a long series with and without a calendar, and many short ones.
-SHAPES = {"ETTh1": (1, 1500, 14), "BasicMotions": (40, 100, 6)}
+# `test_scoreboard.py`, `test_tpu_check.py`).
+COMPARISONS = {"behaviour", "pair_construction", "scoreboard", "tpu_check"}
+# The shapes of training sets: a long series with a calendar, many short ones, a corpus.
+SHAPES = {"forecast": (1, 1500, 14), "classify": (40, 100, 6), "pretrain": (128, 512, 1)}
 
 
 def script(name):
@@ -44,7 +44,7 @@ def test_a_scripts_settings_fit_its_data(name):
     # What a script says it does stands in its help.
     assert f"python experiments/{name}.py" in module.__doc__
     assert "arXiv" in module.__doc__
-    count, steps, channels = SHAPES["ETTh1" if config.task == "forecast" else "BasicMotions"]
+    count, steps, channels = SHAPES[config.task]
     x = np.random.default_rng(0).normal(size=(count, steps, channels)).cumsum(1)
     job = prepare(config, x.astype(np.float32), None)
     assert job.steps >= 1

@@ -136,16 +136,20 @@ class _Draws:
         self._key, self._count = key, 0
 
     def key(self) -> Key:
+        """A key that no other draw has."""
         self._count += 1
         return jax.random.fold_in(self._key, self._count)
 
     def uniform(self, low: float, high: float, *shape: int) -> Array:
+        """Numbers between the bounds."""
         return jax.random.uniform(self.key(), shape, minval=low, maxval=high)
 
     def log_uniform(self, low: float, high: float, *shape: int) -> Array:
+        """Numbers between the bounds, evenly spread by ratio."""
         return jnp.exp(self.uniform(math.log(low), math.log(high), *shape))
 
     def normal(self, *shape: int) -> Array:
+        """Standard normal numbers."""
         return jax.random.normal(self.key(), shape)
 
     def sometimes(self, share: float) -> Array:

@@ -103,3 +103,32 @@ def test_a_table_keeps_its_ids_and_its_validation_and_a_store_takes_no_settings(
         assert kept["rows"][-1] == 599
     with pytest.raises(InputError, match=r"table.id: found 'id' for a store, which is no table"):
         experiment(replace(config, dataset=str(corpus[0]), workdir=tmp_path / "none"))
+
+
+def test_a_drawn_corpus_with_training_series_of_a_set(waves, tmp_path):
+    asked = Pretrain(scale=False, series=6, length=32, sets=str(waves), per_set=3)
+    config = replace(CONFIG, dataset="synthetic", pretrain=asked, workdir=tmp_path / "run")
+    report = experiment(config)
+    check_report(report)
+    assert report["dataset"] == {
+        "name": "synthetic", "source": "6 synthetic series, 3 training series of each set", "n_train": 9, "length": 32,
+        "channels": 1, "synthetic": 6, "sets": [str(waves)], "per_set": 3, "corpus_seed": 0
+    }  # fmt: skip
+    # Drawn alike it is taken up again; drawn otherwise it is another run.
+    assert experiment(config)["dataset"] == report["dataset"]
+    other = replace(config, pretrain=replace(asked, corpus_seed=1))
+    with pytest.raises(InputError, match="workdir"):
+        experiment(other)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"series": 0}, "pretrain.series, pretrain.sets: found 0 and none"),
+        ({"length": 8}, "pretrain.length: found 8, want a whole number from 32 up"),
+        ({"sets": "nowhere", "series": 4}, "nowhere"),
+    ],
+)
+def test_a_corpus_that_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        experiment(replace(CONFIG, dataset="synthetic", pretrain=Pretrain(**settings)))

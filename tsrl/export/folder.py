@@ -54,7 +54,7 @@ def export_model(
 
     Raises:
       InputError: a folder in use, no model or one of events, settings out of range, a length that is needed and not
-        known, or safetensors or flatbuffers that are not installed.
+        known, or flatbuffers that is not installed.
     """
     out = Path(out)
     _check_folder(out)

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from safetensors import numpy as safetensors
 
 from tsrl.config import model_from_json, model_json
 from tsrl.data.scaling import Scaler
@@ -21,16 +22,12 @@ def settings_of(model: Embedder) -> dict[str, Any]:
 
 
 def weights_bytes(model: Embedder) -> bytes:
-    """The content of the file: `params/...`, `aux/...`, `scaler/mean` and `scaler/std`.
-
-    Raises:
-      InputError: safetensors is not installed.
-    """
+    """The content of the file: `params/...`, `aux/...`, `scaler/mean` and `scaler/std`."""
     arrays = _named("params", model.params) | _named("aux", model.aux)
     if model.scaler is not None:
         arrays |= {"scaler/mean": np.asarray(model.scaler.mean), "scaler/std": np.asarray(model.scaler.std)}
     # It writes the memory as it lies, whatever the strides say.
-    content: bytes = _safetensors().save({name: np.array(value, order="C") for name, value in arrays.items()})
+    content: bytes = safetensors.save({name: np.array(value, order="C") for name, value in arrays.items()})
     return content
 
 
@@ -38,14 +35,14 @@ def model_of(settings: dict[str, Any], content: bytes) -> Embedder:
     """The model of `settings_of` and `weights_bytes`.
 
     Raises:
-      InputError: safetensors is not installed; settings of another version; an array that is missing, left over, of
+      InputError: settings of another version; an array that is missing, left over, of
         another shape or another type.
     """
     options, encoder = model_from_json(settings)
     channels, length = settings["channels"], settings["length"]
     example = as_batch(np.zeros((1, length, channels), np.float32))
     params, aux = jax.eval_shape(lambda: options.build(encoder).init(jax.random.key(0), example))
-    left = dict(_safetensors().load(content))
+    left = dict(safetensors.load(content))
     params, aux = _filled("params", params, left), _filled("aux", aux, left)
     mean, std = left.pop("scaler/mean", None), left.pop("scaler/std", None)
     if left:
@@ -77,13 +74,3 @@ def _filled(prefix: str, structure: Any, left: dict[str, np.ndarray]) -> Any:
 
 def _name(prefix: str, path: Any) -> str:
     return f"{prefix}/{jax.tree_util.keystr(path, simple=True, separator='/')}".rstrip("/")
-
-
-def _safetensors() -> Any:
-    try:
-        from safetensors import numpy as safetensors
-    except ImportError as error:
-        raise InputError(
-            "export: found no safetensors, want it for weights: pip install 'tsrl[safetensors]'"
-        ) from error
-    return safetensors

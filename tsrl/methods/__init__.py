@@ -18,7 +18,7 @@ from tsrl.encoders import (
 from tsrl.methods.byol import byol
 from tsrl.methods.ccl import ccl
 from tsrl.methods.cost import cost
-from tsrl.methods.episodic import episodic
+from tsrl.methods.foundation import foundation
 from tsrl.methods.informer import informer
 from tsrl.methods.mhccl import mhccl
 from tsrl.methods.next_step import next_step
@@ -36,7 +36,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "byol": byol,
     "ccl": ccl,
     "cost": cost,
-    "episodic": episodic,
+    "foundation": foundation,
     "informer": informer,
     "mhccl": mhccl,
     "next_step": next_step,
@@ -54,7 +54,7 @@ ENCODER_OF: dict[str, Callable[[], nn.Module]] = {
     "byol": PooledConv,
     "ccl": PooledConv,
     "cost": DilatedConv,
-    "episodic": Pyramid,
+    "foundation": Pyramid,
     "informer": Informer,
     "mhccl": PooledConv,
     "next_step": CausalConv,
@@ -74,7 +74,7 @@ __all__ = [
     "byol",
     "ccl",
     "cost",
-    "episodic",
+    "foundation",
     "informer",
     "mhccl",
     "next_step",

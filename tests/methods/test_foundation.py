@@ -13,14 +13,14 @@ from tsrl.episodes import draw_episode
 from tsrl.errors import InputError
 from tsrl.losses.leave_one_out import leave_one_out_ridge
 from tsrl.losses.soft_neighbours import soft_neighbours
-from tsrl.methods import episodic
+from tsrl.methods import foundation
 from tsrl.readout import rich_readout
 from tsrl.types import as_batch
 
 X = synthetic(6, 48, channels=2, seed=3).x
 ENCODER = Pyramid(width=4, scales=3, depth=2, kernel_size=3)
 SETTINGS = {"rows": 12, "classes": 3, "lengths": (16,)}
-METHOD = episodic(ENCODER, **SETTINGS)
+METHOD = foundation(ENCODER, **SETTINGS)
 BATCH = as_batch(X)
 PARAMS, AUX = METHOD.init(jax.random.key(0), BATCH)
 
@@ -72,7 +72,7 @@ def test_channels_are_represented_by_themselves():
 
 
 def test_a_model_takes_any_number_of_channels_any_length_and_missing_steps(tmp_path):
-    model = tsrl.pretrain(X, "episodic", encoder=ENCODER, steps=1, batch_size=6, **SETTINGS)
+    model = tsrl.pretrain(X, "foundation", encoder=ENCODER, steps=1, batch_size=6, **SETTINGS)
     series = np.concatenate([X, X[..., :1]], -1)[:, :19].copy()
     series[0, 3:5] = np.nan
     assert model.embed(series).shape == (6, 3 * 4 * ENCODER.features)
@@ -88,14 +88,14 @@ def test_training_lowers_the_loss_of_new_episodes():
     """On other material and with other keys than were trained on."""
     corpus = synthetic(64, 96, seed=5).x
     sizes = {"rows": 32, "classes": 4, "lengths": (48,)}
-    method = episodic(ENCODER, neighbours=0.0, **sizes)
+    method = foundation(ENCODER, neighbours=0.0, **sizes)
     held_out = as_batch(synthetic(64, 96, seed=6).x)
     keys = jax.random.split(jax.random.key(9), 20)
     judged = jax.jit(lambda params: jax.lax.map(lambda key: method.loss(params, AUX, held_out, key)[0], keys).mean())
 
     def after(steps):
         train = {"batch_size": 32, "learning_rate": 3e-3, "seed": 0, "neighbours": 0.0, **sizes}
-        return float(judged(tsrl.pretrain(corpus, "episodic", encoder=ENCODER, steps=steps, **train).params))
+        return float(judged(tsrl.pretrain(corpus, "foundation", encoder=ENCODER, steps=steps, **train).params))
 
     assert after(120) < 0.95 * after(1)
 
@@ -112,11 +112,11 @@ def test_training_lowers_the_loss_of_new_episodes():
 )
 def test_settings_that_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
-        episodic(ENCODER, **settings)
+        foundation(ENCODER, **settings)
 
 
 def test_encoders_and_series_that_are_refused():
-    with pytest.raises(InputError, match="takes batch statistics, for episodic"):
-        tsrl.pretrain(X, "episodic", encoder=PooledConv(width=2, features=4), steps=1)
+    with pytest.raises(InputError, match="takes batch statistics, for foundation"):
+        tsrl.pretrain(X, "foundation", encoder=PooledConv(width=2, features=4), steps=1)
     with pytest.raises(InputError, match="channels: found 3, want 2, for which ts2vec's parameters are made"):
         tsrl.pretrain(X, encoder=DilatedConv(width=4, features=4, depth=1), steps=1).with_channels(3)

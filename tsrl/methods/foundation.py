@@ -32,7 +32,7 @@ _REMEMBERED = 100
 _EPSILON = 1e-5
 
 
-def episodic(
+def foundation(
     encoder: nn.Module,
     *,
     episodes: int = 2,
@@ -83,8 +83,8 @@ def episodic(
         params, stats = backbone.init(key, single)
         if stats:
             raise InputError(
-                f"encoder: found {type(encoder).__name__}, which takes batch statistics, for episodic, whose episodes "
-                "differ from what is encoded later; want an encoder without"
+                f"encoder: found {type(encoder).__name__}, which takes batch statistics, for foundation, whose "
+                "episodes differ from what is encoded later; want an encoder without"
             )
         width = 4 * jax.eval_shape(lambda: backbone(params, {}, single.fields, single.mask)[0]).shape[-1]
         return params, {"mean": jnp.zeros(width), "square": jnp.ones(width), "steps": jnp.zeros(())}
