@@ -5,7 +5,7 @@ Test: Every cell is a model, a set and a seed. A method is trained on the set; a
   are judged by the protocols of `classify`.
 Result: experiments/README.md. The lines lie in results/scoreboard/, a file for each model.
 Command: python experiments/scoreboard.py --models tsrl-small
-Overrides: --sets GunPoint,ECG200, --models ts2vec,untrained,controls,tsrl-small, --seeds 3. The same
+Overrides: --sets GunPoint,ECG200, --models ts2vec,untrained,MiniRocket,tsrl-small, --seeds 3. The same
   command again computes only what is missing; --no-run only prints.
 """
 
@@ -29,6 +29,7 @@ from rich.table import Table
 from tsrl.config import Config
 from tsrl.embedder import Embedder, load
 from tsrl.errors import InputError, check_whole
+from tsrl.evaluate.classify_controls import CONTROLS
 from tsrl.evaluate.compare import average_ranks
 from tsrl.experiment import hardware, nan_as_null, versions
 from tsrl.methods import METHODS
@@ -39,10 +40,10 @@ from tsrl.settings import Classify
 from tsrl.shipped import shipped_models
 from tsrl.tasks import TASKS
 from tsrl.tasks.base import Source
+from tsrl.tasks.classify import controls
 
 HERE = Path(__file__).parent
 UNTRAINED = "untrained"
-CONTROLS = "controls"
 # Of the UCR and UEA archives, those at hand when the first lines were made.
 UCR = (
     "ACSF1,Adiac,AllGestureWiimoteX,AllGestureWiimoteZ,ArrowHead,BME,BirdChicken,CBF,Car,Coffee,Computers,CricketX,Crop,"
@@ -60,7 +61,7 @@ class Scoreboard:
 
     Attributes:
       models: separated by commas: names of methods, of models that come with the package, folders of models;
-        `untrained`: the model "tsrl-small" with random weights; `controls`: MiniRocket and others on the raw series.
+        `untrained`: the model "tsrl-small" with random weights; controls on the raw series, such as MiniRocket.
       sets: names, separated by commas.
       seeds: from 0 on; of a frozen model only 0.
       data_dir: folder searched for the sets; default: the environment variable TSRL_DATA_DIR.
@@ -98,8 +99,8 @@ def board(asked: Scoreboard, command: str) -> list[dict[str, Any]]:
     models, sets = asked.models.split(","), asked.sets.split(",")
     check_whole("seeds", asked.seeds, 1)
     for model in models:
-        if model not in (*METHODS, UNTRAINED, CONTROLS, *shipped_models()) and not Path(model).is_dir():
-            known = ", ".join([*METHODS, UNTRAINED, CONTROLS, *shipped_models()])
+        if model not in (*METHODS, UNTRAINED, *CONTROLS, *shipped_models()) and not Path(model).is_dir():
+            known = ", ".join([*METHODS, UNTRAINED, *CONTROLS, *shipped_models()])
             raise InputError(f"models: found {model!r}, want a folder or one of {known}")
     own = _script("foundation")
     # A logistic regression of wide embeddings takes longer than all else.
@@ -130,8 +131,8 @@ def board(asked: Scoreboard, command: str) -> list[dict[str, Any]]:
 def scores(config: Config, data: Any, model: str) -> tuple[list[Row], dict[str, Any]]:
     """The rows of one cell, and how it was trained."""
     task, name = TASKS["classify"], Path(model).name
-    if model == CONTROLS:
-        return task.controls(config, data), {}
+    if model in CONTROLS:
+        return controls(config, data, (model,)), {}
     training = task.training(config, data)
     if model in METHODS:
         own = _script(model)

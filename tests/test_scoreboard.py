@@ -35,7 +35,7 @@ def model(tmp_path_factory):
 
 def test_lines_are_kept_and_made_once(scoreboard, model, waves, tmp_path, capsys, monkeypatch):
     shutil.copy(waves, tmp_path / "other.npz")
-    flags = ["--models", f"{model},controls", "--sets", f"{waves},{tmp_path / 'other.npz'}"]
+    flags = ["--models", f"{model},MiniRocket", "--sets", f"{waves},{tmp_path / 'other.npz'}"]
     flags += ["--folder", str(tmp_path / "lines")]
     scoreboard.main([*flags, "--no-run"])
     assert "0 sets" in capsys.readouterr().out

@@ -1,7 +1,7 @@
 """Classifiers of the raw series that a representation has to beat, computed and never quoted."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -24,6 +24,7 @@ ROCKET_VALUES = 200_000_000
 ROCKET_STEPS = 10
 # Features of test rows, or distances, at a time: 128 MB in float64.
 CHUNK_VALUES = 2**24
+CONTROLS = ("MiniRocket", "MultiRocket", "1-NN DTW", "1-NN Euclidean", "raw SVC", "raw logistic")
 ROCKET_FEATURES = {"MiniRocket": 9_996, "MultiRocket": 49_728}
 
 
@@ -46,6 +47,7 @@ def classification_controls(
     y_test: np.ndarray,
     seed: int = 0,
     groups: np.ndarray | None = None,
+    names: Sequence[str] = CONTROLS,
 ) -> Controls:
     """Every control that is feasible: MiniRocket, MultiRocket, 1-NN DTW, and of the raw series 1-NN Euclidean, an SVC
     and a logistic regression.
@@ -62,6 +64,7 @@ def classification_controls(
       y_test: `[M]` labels, all of which occur in `y_train`.
       seed: of the kernels of MiniRocket and MultiRocket and of the SVC's search (see `fit_svc`).
       groups: `[N]` whose training row each is, for the logistic regression (see `evaluate_logistic`).
+      names: of `CONTROLS`, those to compute.
 
     Returns:
       Scores by name, and the reasons for those left out: aeon is not installed, or the data set is beyond `DTW_CELLS`,
@@ -88,9 +91,9 @@ def classification_controls(
         "raw logistic": partial(_raw_logistic, flat, y, flat_new, y_new, seed, groups),
     }
     found = Controls({}, {})
-    for name, control in controls.items():
+    for name in names:
         try:
-            found.scores[name] = control()
+            found.scores[name] = controls[name]()
         except _Infeasible as reason:
             found.left_out[name] = str(reason)
     return found

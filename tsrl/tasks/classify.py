@@ -1,7 +1,7 @@
 """Classification: frozen embeddings of labelled series, read by the field's classifiers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from tsrl.data.series import pad_to
 from tsrl.embedder import Embedder
 from tsrl.errors import InputError
 from tsrl.evaluate.classify import evaluate_svc
-from tsrl.evaluate.classify_controls import classification_controls
+from tsrl.evaluate.classify_controls import CONTROLS, classification_controls
 from tsrl.evaluate.probes import evaluate_logistic, evaluate_nearest, evaluate_ridge, few_label_rows
 from tsrl.readout import rich_readout
 from tsrl.report.schema import Row, row
@@ -152,12 +152,18 @@ def judge(config: Evaluation, arrays: Arrays, source: Source) -> list[Row]:
     return rows
 
 
-def controls(config: Config, dataset: Dataset) -> list[Row]:
-    """Classifiers of the raw series, among them the archives' strongest quick ones; with the run's first seed."""
+def controls(config: Config, dataset: Dataset, names: Sequence[str] = CONTROLS) -> list[Row]:
+    """Classifiers of the raw series, among them the archives' strongest quick ones; with the run's first seed.
+
+    Args:
+      config: of the run.
+      dataset: what `load` gave.
+      names: see `classification_controls`.
+    """
     if labelled(dataset) is None:
         return []
     groups = dataset.rows.get("group_train")
-    found = classification_controls(*prepared(config, dataset), seed=config.seed, groups=groups)
+    found = classification_controls(*prepared(config, dataset), seed=config.seed, groups=groups, names=names)
     done = [
         scored_row(Source(name, "control", config.seed), "control", scores) for name, scores in found.scores.items()
     ]
