@@ -94,7 +94,7 @@ def board(asked: Scoreboard, command: str) -> list[dict[str, Any]]:
     """The lines of all models, sets and seeds that are asked for, after those that were missing have been computed.
 
     Raises:
-      InputError: an unknown model or set, before anything is computed; a file of lines that is damaged.
+      InputError: an unknown model, before anything is computed; an unknown set, or a file of lines that is damaged.
     """
     models, sets = asked.models.split(","), asked.sets.split(",")
     check_whole("seeds", asked.seeds, 1)

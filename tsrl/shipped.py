@@ -31,7 +31,7 @@ def ship(model: Embedder, name: str, card: str) -> Path:
     """Writes a model to where `load_shipped` finds it, in a checkout of the package.
 
     Args:
-      model: with random access to nothing but its own arrays: no data set is needed to use it.
+      model: of one seed.
       name: of the model.
       card: README.md of its folder: what it was trained on, by which command, what it is good for and what not.
 
